@@ -1,0 +1,1 @@
+"""The circuit as code, and the board's twin that obeys it."""

@@ -1,0 +1,1 @@
+"""What runs on the owner's computer: flash, verify, pair, serve, audit, demo."""

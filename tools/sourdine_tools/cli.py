@@ -1,0 +1,47 @@
+"""The `sourdine` command. Each subcommand is one module with add_arguments() and run().
+
+A module is imported only when its command is used, so `sourdine flash` loads nothing that it does not need.
+"""
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "demo": ("sourdine_tools.demo", "show the whole way in one picture: a room, a board, a server, a proof"),
+    "twin": ("sourdine_board.twin.command", "run the simulated board and print the tty that mpremote can use"),
+    "flash": ("sourdine_tools.flash", "put the firmware on a board, copying only what changed"),
+    "verify": ("sourdine_tools.verify", "compare a board's files with this release and name any stranger"),
+    "pair": ("sourdine_tools.pair", "give a board its Wi-Fi, key and certificate, over USB"),
+    "serve": ("sourdine_tools.serve", "receive what your speakers send, on your own machine"),
+    "audit": ("sourdine_tools.audit", "compare what a board says it sent with what the server says it received"),
+    "pins": ("sourdine_board.pinmap", "write firmware/sourdine/pins.py from the circuit"),
+}
+
+
+class Mistake(Exception):  # noqa: N818  a mistake is the user's, not a fault of the program
+    """What a user can mend: one line on stderr that says what to do next; exit status 2."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="sourdine", description="A speaker whose privacy you can check instead of trust."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if argv[:1] == [name]:
+            room = importlib.import_module(module)
+            room.add_arguments(command)
+            command.set_defaults(run=room.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as mistake:
+        if type(mistake).__name__ != "Mistake":  # each room has its own kind; none imports this module
+            raise
+        print(f"sourdine {arguments.command}: {mistake}", file=sys.stderr)
+        return 2

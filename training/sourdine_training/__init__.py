@@ -1,0 +1,1 @@
+"""Makes the wake-word model: words, voices, rooms, training, export."""
