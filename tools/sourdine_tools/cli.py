@@ -7,6 +7,8 @@ import argparse
 import importlib
 import sys
 
+from sourdine_board.mistake import Mistake
+
 COMMANDS = {
     "demo": ("sourdine_tools.demo", "show the whole way in one picture: a room, a board, a server, a proof"),
     "twin": ("sourdine_board.twin.command", "run the simulated board and print the tty that mpremote can use"),
@@ -17,10 +19,6 @@ COMMANDS = {
     "audit": ("sourdine_tools.audit", "compare what a board says it sent with what the server says it received"),
     "pins": ("sourdine_board.pinmap", "write firmware/sourdine/pins.py from the circuit"),
 }
-
-
-class Mistake(Exception):  # noqa: N818  a mistake is the user's, not a fault of the program
-    """What a user can mend: one line on stderr that says what to do next; exit status 2."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,8 +38,6 @@ def main(argv: list[str] | None = None) -> int:
         return arguments.run(arguments)
     except KeyboardInterrupt:
         return 130
-    except Exception as mistake:
-        if type(mistake).__name__ != "Mistake":  # each room has its own kind; none imports this module
-            raise
+    except Mistake as mistake:
         print(f"sourdine {arguments.command}: {mistake}", file=sys.stderr)
         return 2
