@@ -1,8 +1,9 @@
 from array import array
+from typing import TypeAlias
 
 import micropython as micropython
 
-type Buffer = bytes | bytearray | memoryview | array[int]
+Buffer: TypeAlias = bytes | bytearray | memoryview | array[int]
 ptr8 = Buffer
 ptr16 = Buffer
 ptr32 = Buffer

@@ -1,0 +1,3 @@
+from sourdine import app
+
+app.main()

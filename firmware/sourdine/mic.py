@@ -1,0 +1,66 @@
+"""The microphone: I2S words → blocks of samples, each with the frame number at which it was captured.
+
+The I2S peripheral has no overrun signal and no way to ask how much it holds, so both are told from time. Sample
+clock and CPU clock come from one crystal. `lag` is how old the end of the last block is at most: the time since
+I2S was started, minus the frames read since. It is too small by one DMA buffer at most (after a loss, which is
+counted in whole buffers), and every fence has a margin of two: it is never too early.
+"""
+
+from array import array
+
+from sourdine import spec
+from sourdine.dsp import unpack
+
+BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE  # 10,000 exactly
+QUANTUM_US = spec.DMA_FRAMES * 1_000_000 // spec.SAMPLE_RATE  # 16,000: frames come in handfuls of 256
+BLOCKED_US = 1_000  # a read that took this long waited for fresh frames: nothing older is left in the ring
+SLACK_US = 4_000  # what scheduling may add to the age of a fresh block
+MARGIN_US = 2 * QUANTUM_US  # added to every fence; costs 32 ms of speech after a wake
+
+
+class Mic:
+    """Reads blocks of spec.HOP samples.
+
+    open_i2s  makes the I2S receiver and starts it; an object with readinto(buffer), 32-bit mono words
+    clock     ticks_us(), ticks_diff(a, b)
+    """
+
+    def __init__(self, open_i2s, clock):
+        self._words = array("i", bytes(4 * spec.HOP))
+        self._out = array("h", bytes(2 * spec.HOP))
+        self._samples = memoryview(self._out)
+        self._clock = clock
+        self._then = clock.ticks_us()
+        self._i2s = open_i2s()
+        self._lag_us = 0
+        self._next = 0
+        self.index = 0  # frame number of the first sample of the last block
+        self.peak = 0  # largest |sample| of the last block; 0 is digital silence: no microphone
+        self.lost = 0  # frames that the ring dropped because nobody read in time
+
+    def read(self):
+        """The next block, int16[spec.HOP]; valid until the next call. Blocks until it is there."""
+        clock = self._clock
+        asked = clock.ticks_us()
+        self._i2s.readinto(self._words)
+        now = clock.ticks_us()
+        waited = clock.ticks_diff(now, asked)
+        lag = self._lag_us + clock.ticks_diff(now, self._then) - BLOCK_US
+        self._then = now
+        if waited >= BLOCKED_US and lag >= QUANTUM_US + SLACK_US + BLOCK_US // 4:
+            # A fresh block cannot be that old: frames between this block and the last were dropped.
+            quanta = (lag - SLACK_US) // QUANTUM_US
+            self.lost += quanta * spec.DMA_FRAMES
+            self._next += quanta * spec.DMA_FRAMES
+            lag -= quanta * QUANTUM_US
+        self._lag_us = lag if lag > 0 else 0
+        self.index = self._next
+        self._next += spec.HOP
+        self.peak = unpack(self._words, self._out, spec.HOP, spec.MIC_SHIFT)
+        return self._samples
+
+    def fence(self):
+        """The smallest frame number that was certainly captured after now."""
+        since_us = self._clock.ticks_diff(self._clock.ticks_us(), self._then)
+        late_us = self._lag_us + since_us + MARGIN_US
+        return self._next + late_us * (spec.SAMPLE_RATE // 1000) // 1000 + 1

@@ -1,0 +1,131 @@
+"""The mute, seen from the chip: it earns the relay's heartbeat, and believes the sense line, not the command.
+
+The relay is held closed by edges on the heartbeat pin (board/: 200–800 Hz). An edge costs a token, and tokens are
+earned by processed audio alone, so a program that hangs, crashes or falls behind drops the microphone by itself.
+Never LEDC, RMT or MCPWM: peripherals outlive the CPU. The button breaks supply and coils without asking us.
+
+Before audio is believed, at boot and after every unmute, the board proves that it can cut: a heartbeat that stands
+still, high and then low, must let the rail fall and leave the data line all zero; only then is the contact closed.
+"""
+
+TOKENS = 32  # edges in hand at most: 40 ms at 800 edges a second
+PER_BLOCK = 12  # edges earned by one processed block of 10 ms, of which it uses 8
+DEAD_MV = 200  # the microphone's rail below this: cut
+LIVE_MV = 2_800  # above this: powered
+CUT_MS = 300  # the slowest corner needs 223 to fall with the heartbeat stuck high
+ZERO_MS = 40  # and then the data line must be all zero for this long
+CLOSE_MS = 150  # the slowest corner needs 50 to rise
+SETTLE_MS = 320  # 2**18 clocks of 1.024 MHz are 256: the microphone's own start-up, thrown away
+
+HELD = "held"  # the button is in
+CUTTING = "cutting"  # proof, first half: heartbeat high, the rail must fall
+ZERO = "zero"  # heartbeat low, the data line must be silent
+CLOSING = "closing"  # proof, second half: heartbeat runs, the rail must rise
+SETTLING = "settling"
+LIVE = "live"
+FAULT = "fault"
+
+
+class Mute:
+    """Drives and checks the relay.
+
+    heartbeat  callable pin: heartbeat(0 or 1)
+    rail_mv    callable: the microphone's supply, mV, read from its own wire
+    released   callable: 1 while the button is out (the coils have supply)
+    """
+
+    def __init__(self, heartbeat, rail_mv, released):
+        self._heartbeat = heartbeat
+        self._rail_mv = rail_mv
+        self._released = released
+        self._tokens = 0
+        self._level = 0
+        self._since_ms = 0
+        self.fault = None  # what the proof found, in words
+        self.reproofs = 0  # times the contact was lost without the button
+        self.state = HELD
+        heartbeat(0)
+
+    @property
+    def live(self):
+        """Whether samples may be believed, and a wake accepted."""
+        return self.state is LIVE
+
+    def beat(self, _timer=None):
+        """One edge, if it was earned. The timer's callback; allocates nothing."""
+        if self._tokens:
+            self._tokens -= 1
+            self._level ^= 1
+            self._heartbeat(self._level)
+
+    def off(self):
+        """Let go of the relay at once, and forget the proof."""
+        self._still(0)
+        self.state = HELD
+
+    def step(self, now_ms, elapsed_ms, peak):
+        """Once per processed block.
+
+        now_ms      a clock that only differences are taken of
+        elapsed_ms  elapsed_ms(now_ms, earlier_ms), as time.ticks_diff
+        peak        largest |sample| of the block, 0 for digital silence
+        """
+        if not self._released():
+            if self.state is not HELD:
+                self.off()
+            return
+        rail = self._rail_mv()
+        state = self.state
+        since = elapsed_ms(now_ms, self._since_ms)
+        if state in (LIVE, SETTLING, CLOSING):
+            self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
+        if state is LIVE:
+            if rail < LIVE_MV:  # nobody pressed, and yet it fell: a stall, a brown-out, a broken wire
+                self.reproofs += 1
+                self._prove(now_ms)
+        elif state is HELD:
+            self.fault = None
+            self._prove(now_ms)
+        elif state is CUTTING:
+            if rail < DEAD_MV:
+                self._still(0)
+                self._enter(ZERO, now_ms)
+            elif since > CUT_MS:
+                self._fail("the microphone keeps its power with the heartbeat stopped")
+        elif state is ZERO:
+            if rail >= DEAD_MV:
+                self._fail("the microphone's power came back without a heartbeat")
+            elif since > ZERO_MS // 2 and peak:  # the first half lets older blocks pass
+                self._fail("the data line is alive while the microphone is cut")
+            elif since > ZERO_MS:
+                self._enter(CLOSING, now_ms)
+        elif state is CLOSING:
+            if rail >= LIVE_MV:
+                self._enter(SETTLING, now_ms)
+            elif since > CLOSE_MS:
+                self._fail("the contact does not close")
+        elif state is SETTLING:
+            if rail < LIVE_MV:
+                self._fail("the contact does not stay closed")
+            elif since > SETTLE_MS and peak:
+                self._enter(LIVE, now_ms)
+            elif since > 2 * SETTLE_MS:
+                self._fail("the microphone has power but says nothing")
+
+    def _prove(self, now_ms):
+        self._still(1)
+        self._enter(CUTTING, now_ms)
+
+    def _enter(self, state, now_ms):
+        self.state = state
+        self._since_ms = now_ms
+
+    def _fail(self, why):
+        self._still(0)
+        self.state = FAULT
+        self.fault = why
+
+    def _still(self, level):
+        self._tokens = 0
+        self._level = level
+        self._heartbeat(level)

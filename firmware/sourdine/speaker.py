@@ -1,0 +1,136 @@
+"""The speaker: earcons and replies, in slices of one block so that nothing waits for it.
+
+Replies arrive in pieces and wait in a ring of RING bytes; what the server may send is what the ring has room for
+(credit), so a hostile server fills nothing. The amplifier is on only while something plays.
+"""
+
+import math
+from array import array
+
+from sourdine import spec
+
+RING = 16_384  # bytes of a reply that may wait: 512 ms
+AHEAD_US = 60_000  # how far the I2S ring is kept filled
+BLOCK = 2 * spec.HOP  # bytes
+BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE
+STARVE_MS = 2_000  # a reply that brings nothing for so long is over
+TONE = 8  # blocks in one tone of an earcon: 80 ms
+
+WAKE = (0, 1)  # low, high: I am listening
+END = (1, 0)  # high, low: I have stopped
+REFUSE = (2, 2)  # twice very low: heard, but no server to send to
+
+
+def _tone(hertz):
+    """TONE blocks of a sine, int16, fading in and out so that it does not click."""
+    n = TONE * spec.HOP
+    out = array("h", bytes(2 * n))
+    for i in range(n):
+        edge = min(i, n - 1 - i, 200) / 200
+        out[i] = int(6000 * edge * math.sin(2 * math.pi * hertz * i / spec.SAMPLE_RATE))
+    return memoryview(out)
+
+
+class Speaker:
+    """i2s: write(buffer), 16-bit mono; amplifier: callable pin; clock: ticks_us, ticks_ms, ticks_diff."""
+
+    def __init__(self, i2s, amplifier, clock):
+        self._i2s = i2s
+        self._amplifier = amplifier
+        self._clock = clock
+        self._tones = [_tone(880), _tone(1320), _tone(220)]
+        self._ring = bytearray(RING)
+        self._block = memoryview(bytearray(BLOCK))
+        self._silence = memoryview(bytearray(BLOCK))
+        self._start = self._used = 0
+        self._earcon = None
+        self._step = 0
+        self._reply = False  # a reply is under way
+        self._fed_ms = 0
+        self._ahead_us = 0
+        self._then = clock.ticks_us()
+        self._ended_ms = 0
+        self.sounding = False
+        amplifier(0)
+
+    def earcon(self, name):
+        """Play WAKE, END or REFUSE; one that is playing is cut short."""
+        self._earcon = name
+        self._step = 0
+
+    def play(self, data):
+        """Put a piece of a reply (s16le bytes) into the ring; returns False when it does not fit."""
+        n = len(data)
+        if n & 1 or n > RING - self._used:
+            return False
+        at = (self._start + self._used) % RING
+        first = min(n, RING - at)
+        self._ring[at : at + first] = data[:first]
+        self._ring[: n - first] = data[first:]
+        self._used += n
+        self._reply = True
+        self._fed_ms = self._clock.ticks_ms()
+        return True
+
+    def play_end(self):
+        """No more pieces will come; what is in the ring is still played."""
+        self._reply = False
+
+    def stop(self):
+        """Silence now."""
+        self._used = 0
+        self._reply = False
+        self._earcon = None
+
+    def quiet(self, now_ms):
+        """Whether nothing plays, and nothing has for spec.DEAF_AFTER_PLAY_MS."""
+        if self.sounding or self._earcon or self._used or self._reply:
+            return False
+        return self._clock.ticks_diff(now_ms, self._ended_ms) >= spec.DEAF_AFTER_PLAY_MS
+
+    def step(self, now_ms):
+        """Fill the I2S ring to AHEAD_US. Returns the bytes of reply that were played: credit to give back."""
+        now = self._clock.ticks_us()
+        self._ahead_us -= self._clock.ticks_diff(now, self._then)
+        self._then = now
+        if self._ahead_us < 0:
+            self._ahead_us = 0
+        played = 0
+        while self._ahead_us < AHEAD_US:
+            block = self._next_tone()
+            if block is None and self._used:
+                block = self._next_reply()
+                played += len(block)
+            if block is None:
+                break
+            if not self.sounding:
+                self.sounding = True
+                self._amplifier(1)
+            self._i2s.write(block)
+            self._ahead_us += BLOCK_US
+        if self._reply and not self._used and self._clock.ticks_diff(now_ms, self._fed_ms) > STARVE_MS:
+            self._reply = False
+        if self.sounding and self._ahead_us == 0:
+            self._i2s.write(self._silence)
+            self._amplifier(0)
+            self.sounding = False
+            self._ended_ms = now_ms
+        return played
+
+    def _next_tone(self):
+        if self._earcon is None:
+            return None
+        tone = self._tones[self._earcon[self._step // TONE]]
+        at = (self._step % TONE) * spec.HOP
+        self._step += 1
+        if self._step == TONE * len(self._earcon):
+            self._earcon = None
+        return tone[at : at + spec.HOP]
+
+    def _next_reply(self):
+        n = min(BLOCK, self._used, RING - self._start)
+        block = self._block[:n]
+        block[:] = memoryview(self._ring)[self._start : self._start + n]
+        self._start = (self._start + n) % RING
+        self._used -= n
+        return block

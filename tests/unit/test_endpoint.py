@@ -1,0 +1,78 @@
+"""End of speech, on shapes of loudness that a room makes: never in mid-sentence, and not for ever."""
+
+import random
+
+import pytest
+
+from sourdine import spec
+from sourdine.endpoint import Endpoint, level
+
+
+def story(seed, floor_db, voice_db, pause_s, command_s=2.0, before_s=5.0):
+    """Mean squares per block: the room, the wake word, a pause, syllables, the room again. And when each began."""
+    chance = random.Random(seed)
+    db = []
+
+    def room(seconds):
+        db.extend(floor_db + chance.gauss(0, 1) for _ in range(int(seconds * 100)))
+
+    def speech(seconds):
+        while seconds > 0:
+            syllable, gap = chance.uniform(0.08, 0.2), chance.uniform(0.02, 0.12)
+            db.extend(max(floor_db, voice_db + chance.gauss(0, 2)) for _ in range(int(syllable * 100)))
+            db.extend(max(floor_db, voice_db - 14 + chance.gauss(0, 2)) for _ in range(int(gap * 100)))
+            seconds -= syllable + gap
+
+    room(before_s)
+    speech(0.6)
+    wake = len(db)
+    room(pause_s)
+    speech(command_s)
+    end = len(db)
+    room(9)
+    full = 2**30
+    return [int(full * 10 ** (x / 10)) for x in db], wake, end
+
+
+def ended_at(energies, wake):
+    endpoint = Endpoint()
+    for block, energy in enumerate(energies):
+        if block == wake:
+            endpoint.start()
+        if endpoint.hear(energy) and block >= wake:
+            return block
+    return None
+
+
+@pytest.mark.parametrize("floor_db", [-75, -60, -45], ids=["quiet", "fan", "loud"])
+@pytest.mark.parametrize("pause_s", [0.0, 0.5, 1.5], ids=["at once", "a breath", "a thought"])
+@pytest.mark.parametrize("snr_db", [35, 20, 12])
+def test_a_session_ends_soon_after_the_last_word_and_never_before(floor_db, pause_s, snr_db):
+    for seed in range(8):
+        energies, wake, end = story(seed, floor_db, floor_db + snr_db, pause_s)
+        block = ended_at(energies, wake)
+        assert block is not None, seed
+        assert end <= block <= end + 200, (seed, block - end)
+
+
+def test_a_wake_followed_by_nothing_ends_within_three_seconds():
+    energies, wake, _ = story(1, -60, -30, 0.0, command_s=0)
+    assert ended_at(energies, wake) - wake <= 300
+
+
+def test_talk_without_a_pause_is_left_to_the_hard_cap():
+    energies, wake, end = story(2, -60, -30, 0.0, command_s=spec.SESSION_MAX / spec.SAMPLE_RATE + 1)
+    assert ended_at(energies, wake) >= end
+
+
+def test_silence_is_no_error():
+    endpoint = Endpoint()
+    endpoint.start()
+    assert [endpoint.hear(0) for _ in range(300)].index(True) == 249
+
+
+def test_level_rises_with_energy_sixteen_steps_an_octave():
+    levels = [level(energy) for energy in range(5000)] + [level(1 << k) for k in range(13, 31)]
+    assert levels == sorted(levels)
+    assert [level(1 << k) for k in range(31)] == [16 * k for k in range(31)]
+    assert level(2**30) == 480

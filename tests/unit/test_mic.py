@@ -1,0 +1,90 @@
+"""The microphone's clockwork: whatever stalls happen, a fence is never early and a lost frame is never hidden."""
+
+from fakes import Clock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sourdine import spec
+from sourdine.mic import Mic
+
+RING = 20  # DMA buffers of spec.DMA_FRAMES
+FRAME_US = 62.5
+
+
+class Dma:
+    """I2S with DMA: frames exist in handfuls of 256; the oldest handful is dropped when the ring is full."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._start = clock.us
+        self._read = 0
+        self.dropped = 0
+
+    def captured(self):
+        """Frames that the converter has finished by now, handed over or not."""
+        return int((self._clock.us - self._start) / FRAME_US)
+
+    def readinto(self, words):
+        for at in range(0, len(words), 32):
+            full = self.captured() // spec.DMA_FRAMES
+            if full * spec.DMA_FRAMES - self._read > RING * spec.DMA_FRAMES:
+                oldest = (full - RING) * spec.DMA_FRAMES
+                self.dropped += oldest - self._read
+                self._read = oldest
+            while self.captured() // spec.DMA_FRAMES * spec.DMA_FRAMES < self._read + 32:
+                self._clock.us += 1_000
+            for k in range(32):
+                words[at + k] = (self._read + k) << spec.MIC_SHIFT
+            self._read += 32
+
+
+def build(late_us=0):
+    clock = Clock()
+    dma = Dma(clock)
+
+    def open_i2s():
+        clock.us += late_us
+        dma.__init__(clock)
+        return dma
+
+    return Mic(open_i2s, clock), dma, clock
+
+
+def test_blocks_are_numbered_as_they_were_captured():
+    mic, _, _ = build()
+    for block in range(50):
+        samples = mic.read()
+        assert mic.index == block * spec.HOP
+        assert list(samples[:3]) == [mic.index, mic.index + 1, mic.index + 2]
+    assert mic.peak == 50 * spec.HOP - 1
+    assert mic.lost == 0
+
+
+stalls = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 900_000)), max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(stalls, st.integers(0, 9_000), st.integers(0, 30_000))
+def test_what_is_fenced_was_captured_later_whatever_stalled(story, compute_us, late_us):
+    mic, dma, clock = build(late_us)
+    for blocks, stall_us in story:
+        for _ in range(blocks):
+            mic.read()
+            clock.us += compute_us
+            error = mic.index - (dma._read - spec.HOP)  # our numbering against the converter's
+            assert mic.fence() - error > dma.captured()
+        clock.us += stall_us
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 2_000_000), min_size=1, max_size=6))
+def test_frames_that_the_ring_dropped_are_counted_to_within_a_handful_per_stall(stalls_us):
+    mic, dma, clock = build()
+    for stall_us in stalls_us:
+        mic.read()
+        clock.us += stall_us
+    for _ in range(80):
+        mic.read()
+        clock.us += 2_000
+    assert abs(mic.lost - dma.dropped) <= spec.DMA_FRAMES * len(stalls_us)
+    assert mic.lost == 0 or dma.dropped > 0

@@ -1,0 +1,128 @@
+"""The mute against a contact that obeys the circuit: what it proves, and what it never believes."""
+
+import operator
+
+import pytest
+from fakes import Contact
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sourdine import mute as room
+from sourdine.mute import FAULT, HELD, LIVE, Mute
+
+
+def turn(mute, contact, peak=None):
+    """One block of 10 ms: eight chances for an edge, then the block's step."""
+    for _ in range(8):
+        contact.pass_ms(contact.EDGE_MS)
+        mute.beat()
+    mute.step(int(contact.ms), operator.sub, contact.peak() if peak is None else peak)
+
+
+def build(**faults):
+    contact = Contact(**faults)
+    return Mute(contact.heartbeat, contact.rail_mv, contact.released), contact
+
+
+def run(mute, contact, blocks=200):
+    for _ in range(blocks):
+        turn(mute, contact)
+    return mute.state
+
+
+def test_a_healthy_board_proves_itself_and_comes_alive_within_a_second():
+    mute, contact = build()
+    assert run(mute, contact, 100) is LIVE
+    assert contact.powered
+    assert mute.fault is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("weld", "keeps its power"),
+        ("broken", "does not close"),
+        ("mute_mic", "says nothing"),
+        ("leak", "data line is alive"),
+    ],
+)
+def test_a_broken_board_is_refused_and_says_why(fault, words):
+    mute, contact = build(**{fault: True})
+    assert run(mute, contact) is FAULT
+    assert words in mute.fault
+    assert not mute.live
+
+
+def test_it_starts_cut_and_stays_cut_while_the_button_is_in():
+    mute, contact = build()
+    contact.pressed = True
+    assert run(mute, contact) is HELD
+    assert not contact.closed  # not even the coil is driven
+
+
+@pytest.mark.parametrize("block", range(0, 90))
+def test_a_press_at_any_block_of_the_proof_ends_it_and_a_release_proves_again(block):
+    mute, contact = build()
+    run(mute, contact, block)
+    contact.pressed = True
+    turn(mute, contact)
+    assert mute.state is HELD
+    run(mute, contact, 20)
+    assert not contact.closed
+    contact.pressed = False
+    turn(mute, contact)
+    assert mute.state is room.CUTTING
+    assert run(mute, contact, 100) is LIVE
+
+
+def test_a_program_that_hangs_drops_the_microphone_within_tokens_and_drop_time():
+    mute, contact = build()
+    run(mute, contact, 100)
+    start = contact.ms
+    while contact.closed:  # the timer goes on, nobody processes audio
+        contact.pass_ms(contact.EDGE_MS)
+        mute.beat()
+    assert contact.ms - start <= room.TOKENS * contact.EDGE_MS + contact.DROP_MS + 2
+
+
+def test_a_lost_contact_is_proven_again_and_counted():
+    mute, contact = build()
+    run(mute, contact, 100)
+    contact.pass_ms(500)  # a long stall: no edges
+    turn(mute, contact)
+    assert not mute.live
+    assert mute.reproofs == 1
+    assert run(mute, contact, 100) is LIVE
+
+
+def test_a_fault_lasts_until_somebody_presses_and_releases():
+    mute, contact = build(broken=True)
+    run(mute, contact)
+    contact.broken = False
+    assert run(mute, contact) is FAULT
+    contact.pressed = True
+    turn(mute, contact)
+    contact.pressed = False
+    assert run(mute, contact, 100) is LIVE
+
+
+@given(st.lists(st.tuples(st.integers(1, 120), st.sampled_from(["press", "release", "weld", "mend", "stall"]))))
+def test_live_is_never_claimed_while_the_contact_is_open_or_the_proof_was_skipped(story):
+    """Whatever happens to the board: live implies power now, and a rail seen dead since the last release."""
+    mute, contact = build()
+    seen_dead = True
+    for blocks, event in story:
+        for _ in range(blocks):
+            turn(mute, contact)
+            seen_dead = seen_dead or not contact.powered
+            assert not mute.live or (contact.powered and seen_dead)
+        if event == "press":
+            contact.pressed = True
+        elif event == "release" and contact.pressed:
+            contact.pressed, seen_dead = False, not contact.powered
+        elif event == "weld":
+            contact.weld = True
+        elif event == "mend":
+            contact.weld = False
+        elif event == "stall":
+            contact.pass_ms(400)
