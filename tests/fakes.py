@@ -34,7 +34,7 @@ class Contact:
     def __init__(self, weld=False, broken=False, mute_mic=False, leak=False):
         self.weld, self.broken, self.mute_mic, self.leak = weld, broken, mute_mic, leak
         self.pressed = False
-        self.ms = 0.0
+        self.clock = Clock()
         self.closed = False
         self._row = 0
         self._last = None
@@ -46,8 +46,12 @@ class Contact:
             self._row = self._row + 1 if self._last is not None and self.ms - self._last < 6 else 1
             self._last = self.ms
 
+    @property
+    def ms(self):
+        return self.clock.us / 1000
+
     def pass_ms(self, ms):
-        self.ms += ms
+        self.clock.us += int(ms * 1000)
         if self._last is None or self.ms - self._last > self.DROP_MS:
             self.closed = False
             self._row = 0

@@ -31,7 +31,7 @@ class App:
         clock = hardware.clock
         self._clock = clock
         self._hardware = hardware
-        self._mute = Mute(hardware.heartbeat, hardware.rail_mv, hardware.released)
+        self._mute = Mute(hardware.heartbeat, hardware.rail_mv, hardware.released, clock)
         self._light = Light(hardware.pixel)
         self._frontend = Frontend()
         self._wake = Wake.load("models/%s.json" % chosen.wake)
@@ -51,7 +51,7 @@ class App:
         samples = self._mic.read()
         now = self._clock.ticks_ms()
         mute = self._mute
-        mute.step(now, self._clock.ticks_diff, self._mic.peak)
+        mute.step(now, self._mic.peak)
         if mute.live is not self._live:
             self._contact(mute.live)
         self._uplink.step(now)

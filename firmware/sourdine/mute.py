@@ -15,6 +15,7 @@ LIVE_MV = 2_800  # above this: powered
 CUT_MS = 300  # the slowest corner needs 223 to fall with the heartbeat stuck high
 ZERO_MS = 40  # and then the data line must be all zero for this long
 CLOSE_MS = 150  # the slowest corner needs 50 to rise
+EDGE_US = 700  # edges come no closer: callbacks that queued up during a stall must not burn the tokens in a burst
 SETTLE_MS = 320  # 2**18 clocks of 1.024 MHz are 256: the microphone's own start-up, thrown away
 
 HELD = "held"  # the button is in
@@ -32,9 +33,12 @@ class Mute:
     heartbeat  callable pin: heartbeat(0 or 1)
     rail_mv    callable: the microphone's supply, mV, read from its own wire
     released   callable: 1 while the button is out (the coils have supply)
+    clock      ticks_us, ticks_ms, ticks_diff
     """
 
-    def __init__(self, heartbeat, rail_mv, released):
+    def __init__(self, heartbeat, rail_mv, released, clock):
+        self._clock = clock
+        self._edge_us = clock.ticks_us()
         self._heartbeat = heartbeat
         self._rail_mv = rail_mv
         self._released = released
@@ -54,6 +58,10 @@ class Mute:
     def beat(self, _timer=None):
         """One edge, if it was earned. The timer's callback; allocates nothing."""
         if self._tokens:
+            now = self._clock.ticks_us()
+            if self._clock.ticks_diff(now, self._edge_us) < EDGE_US:
+                return
+            self._edge_us = now
             self._tokens -= 1
             self._level ^= 1
             self._heartbeat(self._level)
@@ -63,20 +71,15 @@ class Mute:
         self._still(0)
         self.state = HELD
 
-    def step(self, now_ms, elapsed_ms, peak):
-        """Once per processed block.
-
-        now_ms      a clock that only differences are taken of
-        elapsed_ms  elapsed_ms(now_ms, earlier_ms), as time.ticks_diff
-        peak        largest |sample| of the block, 0 for digital silence
-        """
+    def step(self, now_ms, peak):
+        """Once per processed block: now_ms from the clock, peak = its largest |sample|, 0 for digital silence."""
         if not self._released():
             if self.state is not HELD:
                 self.off()
             return
         rail = self._rail_mv()
         state = self.state
-        since = elapsed_ms(now_ms, self._since_ms)
+        since = self._clock.ticks_diff(now_ms, self._since_ms)
         if state in (LIVE, SETTLING, CLOSING):
             self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
         if state is LIVE:
