@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo demo-real test check clean
+.PHONY: demo demo-real test check check-static benchmark clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,14 @@ demo-real: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+check: check-static test
+
+check-static: .venv/ready
+	$(BIN)/python tools/check.py
+
+benchmark: .venv/ready
+	$(BIN)/python benchmarks/ears.py
 
 clean:
 	rm -rf build .pytest_cache .ruff_cache
