@@ -6,21 +6,23 @@ while nobody had pressed mute.
 """
 
 import sourdine
-from sourdine import settings, speaker
+from sourdine import settings, speaker, wire
 from sourdine.dsp import energy
 from sourdine.endpoint import Endpoint
 from sourdine.frontend import Frontend
 from sourdine.gate import LISTENING, OPEN, Gate
-from sourdine.ledger import Ledger
+from sourdine.ledger import Ledger, LedgerDamaged
 from sourdine.light import Light
 from sourdine.mic import Mic
 from sourdine.mute import CLOSING, CUTTING, FAULT, SETTLING, ZERO, Mute
 from sourdine.speaker import Speaker
 from sourdine.spec import HOP, REASONS
+from sourdine.tflite import ModelError
 from sourdine.uplink import Uplink
 from sourdine.wake import Wake
 
 EDGES_HZ = 800  # the relay's heartbeat: two edges make a period of 400 Hz
+LOOK_AROUND = 50  # turns between looks at the radio: half a second
 PROVING = (CUTTING, ZERO, CLOSING, SETTLING)
 
 
@@ -39,9 +41,13 @@ class App:
         self._speaker = Speaker(hardware.open_speaker(), hardware.amplifier, clock)
         self._wifi = hardware.wifi(chosen.ssid, chosen.password)
         ledger = Ledger(hardware.store("ledger"))
+        hardware.set_time(ledger.oldest)  # certificates are checked against the latest time that is certain
         self._uplink = uplink = Uplink(chosen, ledger, clock, self)
         self._gate = Gate(uplink)
         self._live = False
+        self._online = False
+        self._trouble = None
+        self._turns = 0
         self._mic = Mic(hardware.open_mic, clock)
         hardware.every(EDGES_HZ, self._mute.beat)
         self._feed = hardware.watchdog()
@@ -62,6 +68,10 @@ class App:
             self._uplink.credit(played)
         self._gate.tell("quiet" if self._speaker.quiet(now) else "play")
         self._light.show(self._state(), now)
+        self._turns += 1
+        if self._turns == LOOK_AROUND:
+            self._turns = 0
+            self._look_around()
         self._feed()
 
     def stop(self):
@@ -97,9 +107,23 @@ class App:
             self._wake.reset()
             self._endpoint.reset()
             self._gate.tell("unmute")
+            self._uplink.event(wire.UNMUTED)
         else:
-            self._shut("fault" if self._mute.state is FAULT else "mute")
+            fault = self._mute.state is FAULT
+            self._shut("fault" if fault else "mute")
             self._gate.tell("mute")
+            self._uplink.event(wire.FAULTY if fault else wire.MUTED)
+
+    def _look_around(self):
+        online = self._wifi.connected()
+        if online and not self._online:
+            self._uplink.hurry()
+        self._online = online
+        trouble = self._mute.fault or self._uplink.error
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                print("trouble:", trouble)
 
     def _shut(self, event):
         was = self._gate.state
@@ -150,6 +174,9 @@ class App:
         print("server", "linked" if up else "lost")
         if not up:
             self._shut("link")
+        elif self._uplink.connections == 1:
+            self._uplink.event(wire.STARTED)
+            self._uplink.event(wire.UNMUTED if self._live else wire.MUTED)
 
     def drop(self):
         """Whatever the network stack still holds must not leave."""
@@ -171,7 +198,12 @@ def main():
         return
     app = None
     try:
-        app = App(hardware, chosen)
+        try:
+            app = App(hardware, chosen)
+        except (LedgerDamaged, ModelError, OSError) as why:
+            light.show("fault", 0)
+            print("sourdine %s: %s" % (sourdine.__version__, why))
+            return
         print("sourdine %s: ready, listening for %s" % (sourdine.__version__, chosen.wake))
         while True:
             app.turn()
