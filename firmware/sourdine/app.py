@@ -36,7 +36,7 @@ class App:
         self._mute = Mute(hardware.heartbeat, hardware.rail_mv, hardware.released, clock)
         self._light = Light(hardware.pixel)
         self._frontend = Frontend()
-        self._wake = Wake.load("models/%s.json" % chosen.wake)
+        self._wake = Wake.load(f"models/{chosen.wake}.json")
         self._endpoint = Endpoint()
         self._speaker = Speaker(hardware.open_speaker(), hardware.amplifier, clock)
         self._wifi = hardware.wifi(chosen.ssid, chosen.password)
@@ -194,7 +194,7 @@ def main():
         chosen = settings.load()
     except (settings.NotPaired, settings.BadSettings) as why:
         light.show("unpaired", 0)
-        print("sourdine %s: %s" % (sourdine.__version__, why))
+        print(f"sourdine {sourdine.__version__}: {why}")
         return
     app = None
     try:
@@ -202,9 +202,9 @@ def main():
             app = App(hardware, chosen)
         except (LedgerDamaged, ModelError, OSError) as why:
             light.show("fault", 0)
-            print("sourdine %s: %s" % (sourdine.__version__, why))
+            print(f"sourdine {sourdine.__version__}: {why}")
             return
-        print("sourdine %s: ready, listening for %s" % (sourdine.__version__, chosen.wake))
+        print(f"sourdine {sourdine.__version__}: ready, listening for {chosen.wake}")
         while True:
             app.turn()
     finally:

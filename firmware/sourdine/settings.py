@@ -17,14 +17,14 @@ class BadSettings(Exception):
 def _text(values, key, longest, empty=False):
     value = values.get(key)
     if not isinstance(value, str) or len(value) > longest or not (value or empty):
-        raise BadSettings("settings.json: %s must be a text of at most %d characters" % (key, longest))
+        raise BadSettings(f"settings.json: {key} must be a text of at most {longest} characters")
     return value
 
 
 def _table(values, key):
     value = values.get(key)
     if not isinstance(value, dict):
-        raise BadSettings("settings.json: %s is missing" % key)
+        raise BadSettings(f"settings.json: {key} is missing")
     return value
 
 
@@ -61,8 +61,8 @@ def load(directory=""):
             with open(directory + path, "rb") as file:
                 blobs.append(file.read())
     except OSError:
-        raise NotPaired("not paired; run sourdine pair")
+        raise NotPaired("not paired; run sourdine pair") from None
     except ValueError:
-        raise BadSettings("settings.json is not JSON; run sourdine pair again")
+        raise BadSettings("settings.json is not JSON; run sourdine pair again") from None
     settings.ca, settings.certificate, settings.key = blobs
     return settings
