@@ -53,8 +53,9 @@ def locate(samples: np.ndarray, room: int = ROOM_MAX, least: int = WINDOW) -> np
     kept = (indices > -LEAD) & (indices < room)
     starts, lengths, indices = starts[kept], lengths[kept], indices[kept]
     for piece in np.argsort(lengths, kind="stable"):  # the longest last, so that it has what two claim
-        run = np.arange(max(-indices[piece], 0), min(lengths[piece], room - indices[piece]))
-        found[starts[piece] + run] = indices[piece] + run
+        start, index, length = int(starts[piece]), int(indices[piece]), int(lengths[piece])
+        run = np.arange(max(-index, 0), min(length, room - index))
+        found[start + run] = index + run
     return found
 
 

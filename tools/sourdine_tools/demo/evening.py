@@ -1,0 +1,75 @@
+"""An evening in the house: what was said, heard, sent and kept, as the demo's witnesses saw it."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from sourdine import spec
+from sourdine_tools.demo.proof import Verdict
+from sourdine_tools.demo.scene import COMMAND, PRIVATE, WAKE, Scene, Utterance
+
+RATE = spec.SAMPLE_RATE
+AFTER = 0.6  # s after its last sound within which a wake word is recognised
+
+
+@dataclass
+class Hearing:
+    """What became of each wake word."""
+
+    heard: list[Utterance] = field(default_factory=list)
+    missed: list[Utterance] = field(default_factory=list)
+    deaf: list[Utterance] = field(default_factory=list)  # said while the button was in, and not heard
+    false: list[float] = field(default_factory=list)  # s: woken by something else
+
+
+@dataclass
+class Evening:
+    """All that the picture, the page and the note show."""
+
+    scene: Scene
+    room: np.ndarray  # int16: what sounded
+    heard: np.ndarray  # int16: what the microphone gave
+    scores: np.ndarray  # float [n, 2]: s, wake score 0 … 1
+    cutoff: float  # of the score
+    verdict: Verdict
+    buffered: np.ndarray  # float [n, 2]: s, bytes that the server held
+    on_disk: int  # samples of the room found in the server's files
+    word: str = "Alexa"
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing left that may not, and nothing was kept."""
+        return not self.verdict.leaks and not self.on_disk
+
+    def hearing(self) -> Hearing:
+        """Each wake word with the decision that came during it or shortly after."""
+        found, wakes = Hearing(), [start / RATE for start, _ in self.verdict.lawful]
+        for said in self.scene.utterances:
+            if said.kind == WAKE:
+                answers = [at for at in wakes if said.at <= at <= said.at + said.seconds + AFTER]
+                wakes = [at for at in wakes if at not in answers]
+                (found.heard if answers else found.deaf if said.muted else found.missed).append(said)
+        found.false = wakes
+        return found
+
+    def commands(self) -> tuple[int, int]:
+        """(samples of the commands after a wake word that was heard which left, samples of these commands)."""
+        arrived = total = 0
+        words = self.scene.utterances
+        heard = self.hearing().heard
+        for word, said in pairwise(words):
+            if word in heard and said.kind == COMMAND:
+                first, last = round(said.at * RATE), round((said.at + said.seconds) * RATE)
+                total += last - first
+                arrived += int(np.count_nonzero((self.verdict.left >= first) & (self.verdict.left < last)))
+        return arrived, total
+
+    def private(self) -> tuple[int, int]:
+        """(samples of private talk that left, samples of private talk)."""
+        left, total, gone = self.verdict.left, 0, 0
+        for said in self.scene.utterances:
+            if said.kind == PRIVATE:
+                first, last = round(said.at * RATE), round((said.at + said.seconds) * RATE)
+                total += last - first
+                gone += int(np.count_nonzero((left >= first) & (left < last)))
+        return gone, total
