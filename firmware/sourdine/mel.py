@@ -1,0 +1,253 @@
+"""From energies of FFT bins to 40 features in viper: triangles, root, noise, gain, logarithm, int8.
+
+The reference does this in 64 bits. Here such sums are kept in two words, and a product of more than 32 bits
+is made from halves. Why 32 bits suffice is said for any input whatever, not for likely sound.
+
+Source: TFLM microfrontend (filterbank.c, noise_reduction.c, pcan_gain_control.c, log_scale.c).
+"""
+
+from sourdine.native import micropython, ptr8, ptr16, ptr32, uint
+
+
+def roots():
+    """First guesses for root(): the root of (i << 8) + 255, rounded down, for i = 64..255."""
+    table = bytearray(192)
+    guess = 128
+    for i in range(64, 256):
+        while (guess + 1) * (guess + 1) <= (i << 8) + 255:
+            guess += 1
+        table[i - 64] = guess
+    return table
+
+
+@micropython.viper
+def filterbank(energies: ptr32, weights: ptr16, counts: ptr8, out: ptr32):
+    """Sum energies under 40 overlapping triangles.
+
+    energies  uint32, below 2^31, from the first bin of the first slope on.
+    weights   Q12, 0..4096, per bin; 4096 - weight belongs to the next triangle.
+    counts    41 bytes: bins on each slope.
+    out       40 sums of 47 bits as two words each: sum >> 16, sum & 0xFFFF.
+
+    A triangle's weights sum to 13.9 * 4096 at most and a slope has 15 bins at most (a test checks the tables), so
+    high halves sum below 13.9 * 2^12 * 2^15 < 2^31 and low halves below 15 * 2^12 * 2^16 < 2^32.
+    """
+    high = 0
+    low = uint(0)
+    slope = 0
+    while slope < 41:
+        n = counts[slope]
+        rising_high = 0
+        rising_low = uint(0)
+        total_high = 0
+        total_low = 0
+        while n:
+            e = energies[0]
+            w = weights[0]
+            total_low += e & 0xFFFF
+            rising_low += w * (e & 0xFFFF)
+            e >>= 16
+            total_high += e
+            rising_high += w * e
+            energies = ptr32(int(energies) + 4)
+            weights = ptr16(int(weights) + 2)
+            n -= 1
+        if slope:
+            low += rising_low
+            out[0] = high + rising_high + int(low >> 16)
+            out[1] = int(low & 0xFFFF)
+            out = ptr32(int(out) + 8)
+        high = (total_high << 12) - rising_high
+        low = (uint(total_low) << 12) - rising_low
+        slope += 1
+
+
+@micropython.viper
+def root(sums: ptr32, guesses: ptr8, shift: int, out: ptr32):
+    """Square roots of 40 sums, rounded to nearest, then >> shift (the samples' own): 24 bits.
+
+    sums     as filterbank() leaves them, below 2^47.
+    guesses  192 bytes from roots().
+    out      40 uint32; may be the same buffer as sums.
+
+    Long division by digits of 8 bits. The sum, shifted left by 2 * half bits, is three 16-bit digits of which the first
+    is at least 2^14; a digit's quotient is then at most 2 too large, and is corrected by stepping back.
+    Below 2^32 the reference rounds in 16 bits, where 65536 stays 65535.
+    """
+    n = 40
+    while n:
+        high = uint(sums[0])
+        low = sums[1]
+        short = int(high >> 16)
+        half = 0
+        s = 0
+        if int(high) + low:
+            while int(high >> 22) == 0:
+                high = (high << 8) | (low >> 8)
+                low = (low << 8) & 0xFFFF
+                half += 4
+            while int(high >> 30) == 0:
+                high = (high << 2) | (low >> 14)
+                low = (low << 2) & 0xFFFF
+                half += 1
+            digit = int(high >> 16)
+            s = guesses[(digit >> 8) - 64]
+            rest = digit - s * s
+            while rest < 0:
+                s -= 1
+                rest += (s << 1) + 1
+            digit = int(high & 0xFFFF)
+            rest = (rest << 8) + (digit >> 8)
+            q = rest // (s << 1)
+            rest = ((rest - q * (s << 1)) << 8) + (digit & 255) - q * q
+            s = (s << 8) + q
+            while rest < 0:
+                s -= 1
+                rest += (s << 1) + 1
+            rest = (rest << 8) + (low >> 8)
+            q = rest // (s << 1)
+            rest = ((rest - q * (s << 1)) << 8) + (low & 255) - q * q
+            s = (s << 8) + q
+            while rest < 0:
+                s -= 1
+                rest += (s << 1) + 1
+            if half:
+                s = (s + (1 << (half - 1))) >> half
+            elif rest > s:
+                s += 1
+            if s == 0x10000 and short == 0:
+                s = 0xFFFF
+        out[0] = s >> shift
+        sums = ptr32(int(sums) + 8)
+        out = ptr32(int(out) + 4)
+        n -= 1
+
+
+@micropython.viper
+def denoise(signal: ptr32, noise: ptr32):
+    """Track the noise of 40 channels and take it from the signal, of which 5 % stay.
+
+    signal  40 uint32, below 2^24; replaced by what remains, below 2^22.
+    noise   40 uint32, Q10: the estimates, kept from frame to frame.
+
+    The estimate moves towards the signal by 409/2^14 (2.5 %) in even channels, by 983/2^14 (6 %) in odd ones. The
+    reference shifts the signal left by 10 in 32 bits, losing what is above 22; hence the mask.
+    """
+    rate = 409
+    end = int(signal) + 160
+    while int(signal) < end:
+        x = signal[0]
+        now = uint(x & 0x3FFFFF) << 10
+        mean = uint(noise[0])
+        keep = 16384 - rate
+        low = (now & 0xFFFF) * rate + (mean & 0xFFFF) * keep
+        high = (now >> 16) * rate + (mean >> 16) * keep + (low >> 16)
+        mean = (high << 2) | ((low >> 14) & 3)
+        noise[0] = mean
+        least = (x >> 14) * 819 + (((x & 0x3FFF) * 819) >> 14)
+        x = 0
+        if now > mean:
+            x = int((now - mean) >> 10)
+        if x < least:
+            x = least
+        signal[0] = x
+        rate = 1392 - rate  # 409 + 983
+        signal = ptr32(int(signal) + 4)
+        noise = ptr32(int(noise) + 4)
+
+
+@micropython.viper
+def equalise(signal: ptr32, noise: ptr32, gains: ptr16):
+    """Per-channel amplitude normalisation (PCAN): a channel's gain falls as its noise rises.
+
+    signal  40 uint32, below 2^22; replaced by signal * gain, squeezed near 0; below 2^25.
+    noise   40 uint32, Q10, from denoise(); not changed.
+    gains   int16, Q21 of noise^-0.95, a quadratic per octave of the noise: value, slope, curvature at 4 * bits - 6.
+
+    Gains are 0..32636 (a test tries each), so signal * gain >> 6 is below 2^22 * 2^15 / 2^6 = 2^31.
+    """
+    end = int(signal) + 160
+    while int(signal) < end:
+        x = uint(noise[0])
+        bits = 0
+        if x >> 16:
+            x = x >> 16
+            bits = 16
+        if x >> 8:
+            x = x >> 8
+            bits += 8
+        while x:
+            x = x >> 1
+            bits += 1
+        x = uint(noise[0])
+        if bits < 2:
+            gain = gains[int(x)]
+        else:
+            if bits < 11:
+                x = x << (11 - bits)
+            else:
+                x = x >> (bits - 11)
+            t = int(x & 0x3FF)
+            p = ptr16(int(gains) + (bits << 3) - 12)
+            gain = ((((p[2] ^ 0x8000) - 0x8000) * t) >> 5) + (((p[1] ^ 0x8000) - 0x8000) << 5)
+            gain = ((gain * t + 0x4000) >> 15) + p[0]
+        y = signal[0]
+        y = (((y >> 12) * gain) << 6) + (((y & 0xFFF) * gain) >> 6)
+        if y < 8192:
+            y = (y * y) >> 20
+        else:
+            y = (y >> 6) - 64
+        signal[0] = y
+        signal = ptr32(int(signal) + 4)
+        noise = ptr32(int(noise) + 4)
+
+
+@micropython.viper
+def logarithm(signal: ptr32, curve: ptr16, out: ptr16):
+    """out[i] = 64 * ln(8 * signal[i]) for 40 channels; 0 for a signal of 0.
+
+    signal  40 uint32, below 2^25; not changed.
+    curve   uint16[129], Q16: log2(1 + i/128) - i/128.
+    out     40 uint16, 0..1242.
+
+    log2 = bits + fraction; 45426 is ln 2 in Q16, and 45426 * fraction < 2^16 * 2^16 needs the uint.
+    """
+    end = int(signal) + 160
+    while int(signal) < end:
+        x = signal[0] << 3
+        y = 0
+        if x:
+            bits = 0
+            while x >> (bits + 8):
+                bits += 8
+            while x >> (bits + 1):
+                bits += 1
+            x -= 1 << bits
+            if bits < 16:
+                x <<= 16 - bits
+            else:
+                x >>= bits - 16
+            p = ptr16(int(curve) + ((x >> 9) << 1))
+            x += p[0] + (((p[1] - p[0]) * (x & 0x1FF)) >> 16)
+            y = 45426 * bits + int((uint(x) * 45426 + 0x8000) >> 16)
+            y = ((y << 6) + 0x8000) >> 16
+        out[0] = y
+        signal = ptr32(int(signal) + 4)
+        out = ptr16(int(out) + 2)
+
+
+@micropython.viper
+def quantize(x: ptr16, out: ptr8, n: int):
+    """Features as the models take them: int8, of scale 26/255 and zero point -128, for n uint16 of 1/25.6.
+
+    out[i] = round(x / 25.6 / (26/255)) - 128 = round(x * 1275 / 3328) - 128, at most 127. A half would need
+    x = 1664, which is past saturation, so how halves round does not matter.
+    """
+    end = int(out) + n
+    while int(out) < end:
+        y = 127
+        if x[0] < 665:
+            y = ((x[0] * 1275 + 1664) >> 8) // 13 - 128
+        out[0] = y
+        x = ptr16(int(x) + 2)
+        out = ptr8(int(out) + 1)
