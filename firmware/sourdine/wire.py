@@ -43,7 +43,7 @@ CREDIT_MAX = 65_536  # bytes of reply that a device may have granted and not yet
 # ERROR codes: why the server hangs up
 BAD_VERSION = 1
 BAD_FRAME = 2
-BEHIND = 3  # the device's ledger is older than the server's: its store was erased; pair again
+MISFIT = 3  # the device's ledger cannot follow from the server's: one of them was changed or erased
 REVOKED = 4
 REPLACED = 5  # the same device connected anew
 STOPPING = 6
@@ -51,7 +51,7 @@ BUSY = 7
 ERRORS = {
     BAD_VERSION: "the server speaks another version of the protocol",
     BAD_FRAME: "the server could not accept a frame",
-    BEHIND: "this board's ledger is older than the server's; pair it again",
+    MISFIT: "this board's ledger does not follow from the server's; run sourdine audit, or pair again",
     REVOKED: "this board's certificate was revoked",
     REPLACED: "another connection with this board's certificate took over",
     STOPPING: "the server is stopping",
@@ -164,15 +164,15 @@ class Decoder:
         kind, flags, length, session, sequence = struct.unpack(HEADER_LAYOUT, self._header)
         side, within, shortest, longest, layout = FRAMES.get(kind, (None, False, 0, 0, None))
         if side is not self._side:
-            raise WireError("type 0x%02x from this side" % kind)
+            raise WireError(f"type {hex(kind)} from this side")
         if flags:
-            raise WireError("flags 0x%02x" % flags)
+            raise WireError(f"flags {hex(flags)}")
         if not shortest <= length <= longest or (layout is None and length & 1):
-            raise WireError("length %d of type 0x%02x" % (length, kind))
+            raise WireError(f"length {length} of type {hex(kind)}")
         if (session != 0) is not within:
-            raise WireError("session %d in type 0x%02x" % (session, kind))
+            raise WireError(f"session {session} in type {hex(kind)}")
         if sequence != self._next:
-            raise WireError("sequence %d, not %d" % (sequence, self._next))
+            raise WireError(f"sequence {sequence}, not {self._next}")
         self._next += 1
         frame = self.frame
         frame.kind, frame.session, frame.sequence, frame.length = kind, session, sequence, length
@@ -206,7 +206,7 @@ class Rules:
         if self.greeted:
             raise WireError("a second HELLO")
         if pending > 1 or (pending and not sessions):
-            raise WireError("HELLO with %d pending of %d" % (pending, sessions))
+            raise WireError(f"HELLO with {pending} pending of {sessions}")
         self.greeted = True
         self.sent = 1
         self.last = self._base = self._closed = self._played = sessions
@@ -215,39 +215,39 @@ class Rules:
     def device(self, kind, session, amount=0):
         """A frame of the device other than HELLO. amount: bytes of AUDIO, samples of END, bytes of CREDIT."""
         if not self.welcomed:
-            raise WireError("type 0x%02x before WELCOME" % kind)
+            raise WireError(f"type {hex(kind)} before WELCOME")
         if self.sent - self.acked > IN_FLIGHT:
-            raise WireError("more than %d frames unanswered" % IN_FLIGHT)
+            raise WireError(f"more than {IN_FLIGHT} frames unanswered")
         if kind == AUDIO:
             if session != self.session or not session:
-                raise WireError("AUDIO of session %d while %d is open" % (session, self.session))
+                raise WireError(f"AUDIO of session {session} while {self.session} is open")
             if self.samples + amount // 2 > spec.SESSION_MAX:
-                raise WireError("more than %d samples in a session" % spec.SESSION_MAX)
+                raise WireError(f"more than {spec.SESSION_MAX} samples in a session")
             self.samples += amount // 2
         elif kind == WAKE:
             if self.session or session <= self.last:
-                raise WireError("WAKE of session %d after %d" % (session, self.session or self.last))
+                raise WireError(f"WAKE of session {session} after {self.session or self.last}")
             self.session = self.last = session
             self.samples = 0
             self._pending = False
         elif kind == END:
             if self.session and session == self.session:
                 if amount != self.samples:
-                    raise WireError("END says %d samples, not %d" % (amount, self.samples))
+                    raise WireError(f"END says {amount} samples, not {self.samples}")
                 self.session = 0
             elif self._pending and session == self.last:
                 self._pending = False
             else:
-                raise WireError("END of session %d while %d is open" % (session, self.session))
+                raise WireError(f"END of session {session} while {self.session} is open")
             self._chains += 1
         elif kind == CREDIT:
             if not amount or self.credit + amount > CREDIT_MAX:
-                raise WireError("CREDIT of %d on top of %d" % (amount, self.credit))
+                raise WireError(f"CREDIT of {amount} on top of {self.credit}")
             self.credit += amount
         elif kind == PING:
             self._pings += 1
         elif kind not in (EVENT, STATS):
-            raise WireError("type 0x%02x" % kind)
+            raise WireError(f"type {hex(kind)}")
         self.sent += 1
 
     def server(self, kind, session, amount=0):
@@ -261,10 +261,10 @@ class Rules:
             self.acked = 0
             return
         if not self.welcomed:
-            raise WireError("type 0x%02x before WELCOME" % kind)
+            raise WireError(f"type {hex(kind)} before WELCOME")
         if kind in (ACK, PONG):
             if not self.acked < amount < self.sent:
-                raise WireError("answer to %d after %d of %d" % (amount, self.acked, self.sent))
+                raise WireError(f"answer to {amount} after {self.acked} of {self.sent}")
             self.acked = amount
             if kind == PONG:
                 if not self._pings:
@@ -272,13 +272,13 @@ class Rules:
                 self._pings -= 1
         elif kind == CLOSE:
             if not self._closed < session <= self.last:
-                raise WireError("CLOSE of session %d after %d" % (session, self._closed))
+                raise WireError(f"CLOSE of session {session} after {self._closed}")
             self._closed = session
         elif kind in (PLAY, PLAY_END):
             if not self._played < session <= self.last or session == self.session:
-                raise WireError("a reply to session %d" % session)
+                raise WireError(f"a reply to session {session}")
             if amount > self.credit:
-                raise WireError("PLAY of %d bytes with a credit of %d" % (amount, self.credit))
+                raise WireError(f"PLAY of {amount} bytes with a credit of {self.credit}")
             self.credit -= amount
             if kind == PLAY_END:
                 self._played = session
@@ -287,4 +287,4 @@ class Rules:
                 raise WireError("CHAIN without END")
             self._chains -= 1
         else:
-            raise WireError("type 0x%02x" % kind)
+            raise WireError(f"type {hex(kind)}")
