@@ -17,6 +17,7 @@ from sourdine import spec
 from sourdine.wake import Wake
 
 ROOT = Path(__file__).parents[1]
+SCALE, ZERO = np.float32(26 / 255), -128  # of the features that every microWakeWord model takes
 NAMES = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
 
 
@@ -28,7 +29,7 @@ def models() -> Path:
 
 
 def features(samples: np.ndarray) -> np.ndarray:
-    """int16 samples → int8 [n, 40] by pymicro-features and ESPHome's rounding."""
+    """int16 samples → int8 [n, 40] by pymicro-features, quantised as its sister package pymicro-wakeword does."""
     from pymicro_features import MicroFrontend
 
     frontend = MicroFrontend()
@@ -38,13 +39,12 @@ def features(samples: np.ndarray) -> np.ndarray:
         row = frontend.process_samples(data[at : at + 2 * spec.HOP]).features
         if row:
             rows.append(row)
-    raw = np.rint(np.array(rows, float).reshape(-1, spec.CHANNELS) / 0.0390625).astype(int)
-    return np.clip((raw * 256 + 333) // 666 - 128, -128, 127).astype(np.int8)
+    exact = np.array(rows, float).reshape(-1, spec.CHANNELS) / SCALE + ZERO
+    return np.clip(np.round(exact), -128, 127).astype(np.int8)
 
 
 class Reference:
-    """A model in tflite-micro, with the face of sourdine.tflite.Model. `states`: (input, output, zero point) of
-    explicit states, which the caller of tflite-micro has to carry over himself."""
+    """A model with variables in tflite-micro, with the face of sourdine.tflite.Model."""
 
     def __init__(self, data: bytes):
         from tflite_micro.python.tflite_micro import runtime
@@ -99,10 +99,13 @@ def micropython(jobs: Sequence[dict], timeout_s: float = 600) -> list[dict]:
                     job[key] = str(value)
             written.append(job)
         (Path(folder) / "jobs.json").write_text(json.dumps(written))
-        command = [sys.executable, "-c", "from micropython_unix import run_main; run_main()"]
-        command = [str(Path(sys.executable).with_name("micropython"))]
         done = subprocess.run(
-            [*command, "tests/ears_chip.py", f"{folder}/jobs.json", f"{folder}/results"],
+            [
+                Path(sys.executable).with_name("micropython"),
+                "tests/ears_chip.py",
+                f"{folder}/jobs.json",
+                f"{folder}/results",
+            ],
             cwd=ROOT,
             timeout=timeout_s,
             capture_output=True,

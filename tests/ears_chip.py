@@ -11,13 +11,14 @@ import gc
 import json
 import sys
 import time
+from array import array
 
 sys.path.insert(0, "firmware")
 
-import micropython  # noqa: E402
-from sourdine import spec  # noqa: E402
-from sourdine.tflite import Model  # noqa: E402
-from sourdine.wake import Wake  # noqa: E402
+import micropython
+from sourdine import spec
+from sourdine.tflite import Model
+from sourdine.wake import Wake
 
 ROW = spec.CHANNELS
 
@@ -49,30 +50,17 @@ def probabilities(job):
 
 
 class Given:
-    """Instead of the frontend: features that the host computed."""
+    """In place of the frontend: features that the host computed."""
 
-    def __init__(self):
-        self.block = bytearray(ROW)
-
-    def feed(self, block):
-        return block
+    def feed(self, row):
+        return row
 
     def reset(self):
         pass
 
 
-def frontend():
-    from sourdine.frontend import Frontend
-
-    ears = Frontend()
-    ears.block = bytearray(2 * spec.HOP)
-    return ears
-
-
 def wakes(job):
     """Every clip from a fresh start, through the frontend if the job has samples: [[clip, feature, score], ...]."""
-    from array import array
-
     wake = Wake.load(job["manifest"])
     if "samples" in job:
         from sourdine.frontend import Frontend
@@ -96,9 +84,11 @@ def wakes(job):
     return {"wakes": found, "hops": hops, "us": spent_us}
 
 
-def main(jobs, out):
+def main(path, out):
+    with open(path) as file:
+        jobs = json.load(file)
     with open(out, "w") as file:
-        for job in json.load(open(jobs)):
+        for job in jobs:
             result = probabilities(job) if "model" in job else wakes(job)
             file.write(json.dumps(result) + "\n")
 

@@ -127,8 +127,7 @@ def fully_connected(plan, op):
     m, n = w.shape
     windows = x.size // n
     check(windows * n == x.size and windows * m == y.size, "its shapes do not fit together")
-    how = quantize.per_channel if w.scales[1] > 1 else quantize.per_tensor
-    _layer(plan, op, int8.dense, (x.read(plan), n, windows), (n, m, 1, n), op.options.byte(0), how)
+    _layer(plan, op, int8.dense, (x.read(plan), n, windows), (n, m, 1, n), op.options.byte(0))
 
 
 def conv_2d(plan, op):
@@ -140,7 +139,7 @@ def conv_2d(plan, op):
     dilation = options.i32(5, 1), options.i32(4, 1)
     windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
     n = height * width * channels
-    _layer(plan, op, int8.dense, windows, (n, m, 1, n), options.byte(3), quantize.per_channel)
+    _layer(plan, op, int8.dense, windows, (n, m, 1, n), options.byte(3))
 
 
 def depthwise_conv_2d(plan, op):
@@ -151,7 +150,7 @@ def depthwise_conv_2d(plan, op):
     check(one == 1 and m == x.shape[3] == y.shape[3] and options.i32(3) == 1, "a depth multiplier is not supported")
     dilation = options.i32(6, 1), options.i32(5, 1)
     windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
-    _layer(plan, op, int8.depthwise, windows, (height * width, m, m, 1), options.byte(4), quantize.per_channel, 3)
+    _layer(plan, op, int8.depthwise, windows, (height * width, m, m, 1), options.byte(4), 3)
 
 
 def _windows(plan, op, kernel, strides, dilation):
@@ -187,7 +186,7 @@ def _windows(plan, op, kernel, strides, dilation):
     return (gathered, 0), size, rows * columns
 
 
-def _layer(plan, op, kernel, windows, sizes, activation, how, axis=0):
+def _layer(plan, op, kernel, windows, sizes, activation, axis=0):
     """Accumulate and requantise: the common half of all layers. sizes: n per output, m outputs, and pack()'s steps."""
     x, w, y = op.input(0), op.weights(1), op.output(0)
     address, step, count = windows
@@ -204,7 +203,7 @@ def _layer(plan, op, kernel, windows, sizes, activation, how, axis=0):
         for i in range(m):
             total = struct.unpack_from("<i", weights, at + 4 * i)[0] - 128 * n  # of the weights as int8
             b = bias(i)
-            multiplier, shift = how(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
+            multiplier, shift = quantize.product(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
             _pack_multiplier(weights, at + 4 * m, m, i, multiplier, shift, abs(b) + n * 255 * 128)
             struct.pack_into("<i", weights, at + 4 * i, b - zero_x * total + int8.LIFT)
 
@@ -234,7 +233,7 @@ def _requantise(plan, acc, windows, m, at, y, activation):
 def mul(plan, op):
     x, y, out = _operands(op)
     scales = [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
-    multiplier, shift = quantize.per_channel(*scales)
+    multiplier, shift = quantize.product(*scales)
     acc = plan.block(4 * x.size)
     items = [x.read(plan), y.read(plan), y.size, x.size // y.size, x.zero(), y.zero(), (acc, 0), int8.LIFT]
     plan.call(int8.multiply, items, x.size)
@@ -265,7 +264,7 @@ def add(plan, op):
 def _operands(op):
     """The inputs of a commutative operator, the one with the output's shape first; the other may repeat."""
     x, y, out = op.input(0), op.input(1), op.output(0)
-    if x.size < y.size:
+    if x.shape != out.shape:
         x, y = y, x
     check(x.shape == out.shape, "its output has another shape")
     tail = list(y.shape)

@@ -53,16 +53,14 @@ def fixed(ratio):
     return (multiplier, shift) if shift >= -31 else (0, 0)
 
 
-def per_channel(x, w, y):
-    """(multiplier, shift) of x * w / y, the product exact: convolutions, MUL, per-channel dense layers."""
+def product(x, w, y):
+    """(multiplier, shift) of x * w / y, the product exact.
+
+    For dense layers with one scale TFLM's source rounds the product to float32; the published package does not,
+    and we equal the package (tests/unit/test_int8.py shows it).
+    """
     q, e = divide(x[0] * w[0], y[0], 53)
     return fixed((q, e + x[1] + w[1] - y[1]))
-
-
-def per_tensor(x, w, y):
-    """The same where the reference rounds the product to float32 first: dense layers with one scale."""
-    q, e = divide(x[0] * w[0], 1, 24)
-    return per_channel((q, e + x[1] + w[1]), (1, 0), y)
 
 
 def multiply(x, multiplier, shift):

@@ -97,13 +97,14 @@ def _read(path):
     try:
         with open(path) as file:
             text = file.read(MANIFEST_MAX + 1)
+        if len(text) > MANIFEST_MAX:
+            raise ModelError(f"{path}: too long for a manifest")
+        return json.loads(text)
     except OSError:
         raise ModelError(f"{path}: no such file") from None
-    if len(text) > MANIFEST_MAX:
-        raise ModelError(f"{path}: too long for a manifest")
-    try:
-        return json.loads(text)
-    except ValueError:
+    except ModelError:
+        raise
+    except (ValueError, RuntimeError):  # the latter for brackets nested too deep
         raise ModelError(f"{path}: not JSON") from None
 
 

@@ -199,3 +199,14 @@ def test_kernels_of_the_firmware_are_checked_ones():
     from sourdine import native
 
     assert native.micropython.viper is checked
+
+
+def copy(x: ptr32, y: ptr32):
+    y[0] = x[0]
+
+
+@pytest.mark.parametrize("value", [-1, -(1 << 31), (1 << 31) - 1, 0])
+def test_any_word_can_be_copied(value):
+    out = array("i", [7])
+    checked(copy)(array("i", [value]), out)
+    assert out[0] == value

@@ -1,0 +1,162 @@
+"""Small nets to order: a .tflite from a few lines, and both interpreters' answers to it.
+
+`Net` writes the flatbuffer with tflite-micro's own schema; `ours` and `theirs` run it on the same inputs.
+"""
+
+from collections.abc import Callable, Sequence
+
+import flatbuffers
+import numpy as np
+from sourdine.flatbuffer import Flatbuffer
+from sourdine.plan import Plan
+from sourdine.tflite import Graph, _add_all
+from tflite_micro.python.tflite_micro import runtime
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+TYPES = {"int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8, "int32": schema.TensorType.INT32}
+OPTIONS = {
+    "ADD": "Add",
+    "CONCATENATION": "Concatenation",
+    "CONV_2D": "Conv2D",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
+    "FULLY_CONNECTED": "FullyConnected",
+    "MUL": "Mul",
+    "STRIDED_SLICE": "StridedSlice",
+    "VAR_HANDLE": "VarHandle",
+    "CALL_ONCE": "CallOnce",
+    "SPLIT": "Split",
+    "SPLIT_V": "SplitV",
+}
+
+
+class Net:
+    """One .tflite in the making; tensors are referred to by the index that tensor() gives."""
+
+    def __init__(self) -> None:
+        self.model = schema.ModelT()
+        self.model.version = 3
+        self.model.operatorCodes, self.model.subgraphs = [], []
+        self.model.buffers = [schema.BufferT()]
+        self.graph()
+
+    def graph(self) -> None:
+        """What follows goes into a further subgraph."""
+        self._graph = schema.SubGraphT()
+        self._graph.tensors, self._graph.operators = [], []
+        self._graph.inputs, self._graph.outputs = [], []
+        self.model.subgraphs.append(self._graph)
+
+    def tensor(
+        self,
+        shape: Sequence[int],
+        scale: float | Sequence[float] | None = 0.1,
+        zero: int = 0,
+        data: np.ndarray | None = None,
+        kind: str = "int8",
+        axis: int = 0,
+        name: str = "",
+    ) -> int:
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.buffer, tensor.name = list(shape), TYPES[kind], 0, name
+        if scale is not None:
+            scales = np.atleast_1d(np.asarray(scale, np.float32))
+            quantization = schema.QuantizationParametersT()
+            quantization.scale, quantization.zeroPoint = scales, np.full(len(scales), zero, np.int64)
+            quantization.quantizedDimension = axis
+            tensor.quantization = quantization
+        # A buffer of its own even when empty, as the converter writes them.
+        buffer = schema.BufferT()
+        if data is not None:
+            buffer.data = np.frombuffer(np.asarray(data, kind).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor.buffer = len(self.model.buffers) - 1
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def constant(self, *values: int) -> int:
+        return self.tensor([len(values)], scale=None, data=np.array(values, np.int32), kind="int32")
+
+    def handle(self, name: str) -> int:
+        index = self.tensor([], scale=None, kind="int32")
+        self._graph.tensors[index].type = schema.TensorType.RESOURCE
+        self.op("VAR_HANDLE", [], [index], container=b"", sharedName=name.encode())
+        return index
+
+    def op(self, name: str, inputs: Sequence[int], outputs: Sequence[int], **options: object) -> None:
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.version = 1
+        self.model.operatorCodes.append(code)
+        op = schema.OperatorT()
+        op.opcodeIndex = len(self.model.operatorCodes) - 1
+        op.inputs, op.outputs = list(inputs), list(outputs)
+        if name in OPTIONS:
+            kind = OPTIONS[name] + "Options"
+            op.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            op.builtinOptions = getattr(schema, kind + "T")()
+            for key, value in options.items():
+                assert hasattr(op.builtinOptions, key), key
+                setattr(op.builtinOptions, key, value)
+        self._graph.operators.append(op)
+
+    def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The file; inputs and outputs are the first subgraph's."""
+        self.model.subgraphs[0].inputs, self.model.subgraphs[0].outputs = list(inputs), list(outputs)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def theirs(data: bytes, *steps: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """tflite-micro's outputs after each step's inputs."""
+    interpreter = runtime.Interpreter.from_bytes(data, arena_size=1 << 22)
+    out = []
+    for inputs in steps:
+        for i, x in enumerate(inputs):
+            interpreter.set_input(x, i)
+        interpreter.invoke()
+        count = len(schema.Model.GetRootAsModel(data, 0).Subgraphs(0).OutputsAsNumpy())
+        out.append([interpreter.get_output(i).copy() for i in range(count)])
+    return out
+
+
+def ours(data: bytes, *steps: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """The same by the firmware's plan, for nets of any inputs and outputs; not the variables' first content."""
+    model, plan = Flatbuffer(data).root(), Plan()
+    graph = Graph(model, 0)
+    sources = [graph.tensor(i).keep(plan) for i in graph.inputs]
+    _add_all(plan, model, graph)
+    targets = [graph.tensor(i) for i in graph.outputs]
+    places = [target.read(plan)[0] for target in targets]
+    arena, weights, calls = plan.finish()
+    out = []
+    for inputs in steps:
+        for x, block in zip(inputs, sources, strict=True):
+            arena[block.place : block.place + block.size] = biased(x).tobytes()
+        for kernel, table in calls:
+            kernel(arena, weights, table)
+        out.append([])
+        for target, block in zip(targets, places, strict=True):
+            y = np.frombuffer(bytes(arena[block.place : block.place + block.size]), np.uint8).reshape(target.shape)
+            out[-1].append(y if target.type == TYPES["uint8"] else biased(y).view(np.int8))
+    return out
+
+
+def biased(x: np.ndarray) -> np.ndarray:
+    """int8 as value + 128, and back; uint8 input of a net stays as it is."""
+    return np.ascontiguousarray(x).view(np.uint8) ^ 0x80
+
+
+def changed(data: bytes, change: Callable[[Callable], None]) -> bytes:
+    """The model after change(find), where find(name) is the tensor of that name, find(None) the whole."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+
+    def find(name: str | None) -> object:
+        tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+        return model if name is None else next(t for t in tensors if t.name == name.encode())
+
+    change(find)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

@@ -1,0 +1,77 @@
+"""The whole ears in real MicroPython, against pymicro-features → tflite-micro: no value may differ."""
+
+import functools
+
+import ears
+import numpy as np
+import pytest
+import soundfile
+from sourdine import spec
+from sourdine_tools.demo import voices
+
+SENTENCES = (
+    "Alexa, what time is it in Copenhagen? Hey Jarvis, turn on the light above the table.",
+    "Hey Mycroft, play something quiet. Okay Nabu, good night.",
+    "My neighbour Alexandra flew to Alaska, and her lexicon is extra large. Okay, now go.",
+    "Alexa. Okay Nabu. Hey Mycroft. Hey Jarvis.",
+)
+
+
+@functools.cache
+def evening():
+    """75 s: two voices, loud and soft and clipped, in silence, in hiss, and hiss alone; int16."""
+    random = np.random.default_rng(0)
+    said = []
+    for voice in ("heart", "joe"):
+        for i, sentence in enumerate(SENTENCES):
+            speech, _ = soundfile.read(voices.speak(voice, sentence), dtype="float64")
+            gain = (1.0, 0.05, 8.0, 0.4)[i]
+            said += [speech * gain, np.zeros(spec.SAMPLE_RATE)]
+    speech = np.concatenate(said)
+    hiss = random.normal(0, 1, len(speech)) * np.where(np.arange(len(speech)) < len(speech) // 2, 0, 0.01)
+    rest = 75 * spec.SAMPLE_RATE - len(speech)
+    assert rest > 5 * spec.SAMPLE_RATE
+    noise = random.normal(0, 1, rest) * np.geomspace(1e-4, 0.5, rest)
+    samples = np.concatenate([speech + hiss, noise]) * 32768
+    return np.clip(np.round(samples), -32768, 32767).astype(np.int16)
+
+
+@functools.cache
+def stepped():
+    """Every model over the evening's features in one MicroPython, its heap locked in each step; by name."""
+    rows = ears.features(evening())
+    jobs = [{"model": ears.models() / f"{name}.tflite", "features": rows} for name in ears.NAMES]
+    return dict(zip(ears.NAMES, ears.micropython(jobs), strict=True))
+
+
+@pytest.mark.parametrize("name", ears.NAMES)
+def test_models_give_the_probabilities_of_tflite_micro(name):
+    rows = ears.features(evening())
+    assert len(rows) * 10 >= 60_000  # ms
+    expected = ears.Reference((ears.models() / f"{name}.tflite").read_bytes()).run(rows)
+    got = stepped()[name]["probabilities"]
+    assert len(got) == len(rows) // 3
+    assert sum(a != b for a, b in zip(got, expected, strict=True)) == 0
+    assert max(expected) > 150  # it did hear its word, and much in between
+    assert len(set(expected)) > 20
+
+
+def test_wakes_are_those_of_the_reference_from_samples_on():
+    """Samples in, decisions out: frontend, model and rule together."""
+    samples = evening()
+    found = 0
+    for name in ("alexa", "hey_jarvis"):
+        manifest = ears.models() / f"{name}.json"
+        [heard] = ears.micropython([{"manifest": manifest, "samples": samples, "lengths": [len(samples)]}])
+        expected = ears.reference_wakes(manifest, [ears.features(samples)])
+        # The frontend's first row comes with the third block.
+        assert [[clip, block - 2, score] for clip, block, score in heard["wakes"]] == expected
+        found += len(expected)
+    assert found >= 4
+
+
+def test_a_model_leaves_the_board_room():
+    """Bytes on the heap of the largest public model, loaded from a file: less than the file itself."""
+    for name, result in stepped().items():
+        assert result["ram"] < (ears.models() / f"{name}.tflite").stat().st_size
+        assert result["arena"] < 12_000
