@@ -83,7 +83,7 @@ def root(sums: ptr32, guesses: ptr8, shift: int, out: ptr32):
         short = int(high >> 16)
         half = 0
         s = 0
-        if int(high) + low:
+        if int(high) | low:
             while int(high >> 22) == 0:
                 high = (high << 8) | (low >> 8)
                 low = (low << 8) & 0xFFFF
@@ -220,9 +220,12 @@ def logarithm(signal: ptr32, curve: ptr16, out: ptr16):
         y = 0
         if x:
             bits = 0
-            while x >> (bits + 8):
+            top = x
+            while top > 255:
+                top >>= 8
                 bits += 8
-            while x >> (bits + 1):
+            while top > 1:
+                top >>= 1
                 bits += 1
             x -= 1 << bits
             if bits < 16:
