@@ -1,0 +1,4 @@
+import power
+
+power.on(globals())
+del power
