@@ -33,15 +33,16 @@ TABLE = {
 }
 # Nothing reopens OPEN but a wake, and every way out of it is deaf until the speaker has been quiet.
 
-#   event      (reason in the ledger, what was captured and not yet sent is thrown away)
-ENDS = {
-    "silence": (spec.SILENCE, False),
-    "cap": (spec.CAP, False),
-    "server": (spec.SERVER, True),
-    "link": (spec.LINK, True),
-    "mute": (spec.MUTE, True),
-    "fault": (spec.FAULT, True),
+ENDS = {  # event → reason in the ledger
+    "silence": spec.SILENCE,
+    "cap": spec.CAP,
+    "server": spec.SERVER,
+    "link": spec.LINK,
+    "mute": spec.MUTE,
+    "fault": spec.FAULT,
 }
+WIPES = ("server", "link")  # what was captured in this session and not yet sent is thrown away
+CUTS = ("mute", "fault")  # likewise, even when the session is over and its last words still wait to be sent
 
 
 class Gate:
@@ -55,14 +56,14 @@ class Gate:
 
     def tell(self, event):
         """Say what happened. A wake must come through wake(): without a fence it changes nothing."""
-        after = TABLE.get((self.state, event))
-        if after is None or event == "wake":
-            return
-        was, self.state = self.state, after  # shut first, talk later
-        if was is OPEN:
-            self.reason, wipe = ENDS[event]
-            if wipe:
-                self._outlet.discard()
+        was = self.state
+        after = TABLE.get((was, event))
+        if after is not None and event != "wake":
+            self.state = after  # shut first, talk later
+        if event in CUTS or (was is OPEN and event in WIPES):
+            self._outlet.discard()
+        if was is OPEN and self.state is not OPEN:
+            self.reason = ENDS[event]
             self._outlet.end(self.reason)
 
     def wake(self, first):

@@ -104,10 +104,19 @@ def test_every_end_says_why_and_wipes_what_was_not_sent_where_it_must(event):
     outlet = Outlet()
     gate = open_gate(outlet)
     gate.tell(event)
-    reason, wipes = room.ENDS[event]
-    assert outlet.calls[1:] == [("discard",)] * wipes + [("end", reason)]
-    assert wipes == (event not in ("silence", "cap"))
+    wipes = event not in ("silence", "cap")
+    assert outlet.calls[1:] == [("discard",)] * wipes + [("end", room.ENDS[event])]
     assert not gate.offer(10**6, BLOCK)
+
+
+@pytest.mark.parametrize("state", [MUTED, MUTED_DEAF, DEAF, LISTENING, OPEN])
+@pytest.mark.parametrize("event", ["mute", "fault"])
+def test_a_cut_wipes_the_last_words_of_a_session_that_is_already_over(state, event):
+    outlet = Outlet()
+    gate = Gate(outlet)
+    gate.state = state
+    gate.tell(event)
+    assert outlet.calls[0] == ("discard",)
 
 
 def test_a_full_queue_ends_the_session_as_a_lost_link():
