@@ -1,12 +1,13 @@
 """What left this speaker: a count of sessions, a count of bytes, and a chain of hashes that nobody can rewrite.
 
-The server keeps the records; the speaker keeps only where the chain stands, which is enough to prove any record
-edited, dropped or invented. One blob in non-volatile storage, written twice in a session: when it opens and when it
-closes. ESP-IDF keeps the old blob until the new one is whole, so power may fail at any moment.
+The server keeps the records; the speaker keeps only where the chain stands, which is enough to prove that a record was
+edited, dropped or invented. One blob in non-volatile storage, written three times in a session: when it opens, when it
+closes, when the server has confirmed it. ESP-IDF keeps the old blob until the new one is whole, so power may fail at
+any moment.
 
-Flash wear: a blob of 95 bytes takes 6 entries of 32 bytes; 126 fit a page, and the default partition has six
-pages of which one stays free (ESP-IDF, NVS library): about 100 writes for one erasure of a page, so 100 000 erasures
-last for 5 million sessions.
+Flash wear (ESP-IDF Programming Guide, NVS library): a blob of 127 bytes takes 6 entries of 32 bytes, a page holds 126,
+and pages are used in turn. With the default 6 pages each is erased once in 126 writes: 100 000 erasures last for four
+million sessions.
 """
 
 import hashlib
@@ -17,8 +18,10 @@ from sourdine import spec
 KEY = "state"
 RECORD = ">IIB32s"  # session, samples, reason, SHA-256 of the samples as handed to TLS
 RECORD_BYTES = 41
-STATE = ">BBIQ32sQ41s"  # layout version, flags, sessions, bytes, head, oldest possible time, last record
-STATE_BYTES = 95
+STATE = ">BBIQ32sQ41s32s"  # layout version, flags, sessions, bytes, head, oldest possible time, last record, trail
+STATE_BYTES = 127
+TRAIL = 8  # heads remembered, newest last, by their first TRAIL_BYTES: to name the first record that differs
+TRAIL_BYTES = 4
 LAYOUT = 1
 OPEN = 1  # flag: a session is under way
 PENDING = 2  # flag: the server has not answered the last record
@@ -43,16 +46,16 @@ class State:
 
     def __init__(self, blob=None):
         if blob is None:
-            blob = struct.pack(STATE, LAYOUT, 0, 0, 0, GENESIS, OLDEST, bytes(RECORD_BYTES))
+            blob = struct.pack(STATE, LAYOUT, 0, 0, 0, GENESIS, OLDEST, bytes(RECORD_BYTES), GENESIS)
         if len(blob) != STATE_BYTES or blob[0] != LAYOUT:
             raise LedgerDamaged("the ledger cannot be read; pair this board again")
-        _, self.flags, self.sessions, self.bytes, self.head, self.oldest, self.record = struct.unpack(STATE, blob)
+        fields = struct.unpack(STATE, blob)
+        self.flags, self.sessions, self.bytes, self.head, self.oldest, self.record, self.trail = fields[1:]
 
     def blob(self):
         """The state as it is stored."""
-        return struct.pack(
-            STATE, LAYOUT, self.flags, self.sessions, self.bytes, self.head, self.oldest, bytes(self.record)
-        )
+        fields = self.flags, self.sessions, self.bytes, self.head, self.oldest, self.record, self.trail
+        return struct.pack(STATE, LAYOUT, *fields)
 
     def append(self, samples, reason, digest):
         """Close session number `sessions + 1`."""
@@ -60,6 +63,7 @@ class State:
         self.sessions += 1
         self.bytes += 2 * samples
         self.head = next_head(self.head, self.record)
+        self.trail = self.trail[TRAIL_BYTES:] + self.head[:TRAIL_BYTES]
         self.flags = PENDING
 
 
@@ -149,8 +153,10 @@ class Ledger:
         return self._state.record
 
     def acknowledge(self):
-        """The server has the last record. Reaches the flash with the next session: forgotten, it is only said twice."""
-        self._state.flags &= ~PENDING
+        """The server has the last record: from now on it cannot say that it never came."""
+        if self.pending:
+            self._state.flags &= ~PENDING
+            self._store()
 
     def accept_time(self, unix):
         """Whether it can be this time, given all times before it; remembers it, once a day at most."""
@@ -169,7 +175,7 @@ class Ledger:
         except OSError as error:
             if error.args[0] == NOT_FOUND:
                 return None
-            raise LedgerDamaged("the ledger cannot be read; pair this board again") from error
+            raise LedgerDamaged("the ledger cannot be read; pair this board again")
 
     def _store(self):
         self._nvs.set_blob(KEY, self._state.blob())

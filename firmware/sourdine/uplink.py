@@ -18,13 +18,11 @@ import select
 import socket
 import ssl
 import struct
-from array import array
 
 from sourdine import spec, wire
 from sourdine.ledger import RECORD
-from sourdine.native import micropython, ptr16
+from sourdine.outbox import Outbox
 
-SLOTS = 25  # AUDIO frames that may wait: 1 s
 AUDIO_IN_FLIGHT = 8  # AUDIO frames unanswered: 320 ms
 CONTROLS = 8  # unanswered frames of other types, so that both together keep to wire.IN_FLIGHT
 LATE_MS = 250  # after mute, what is unanswered for so long must not arrive at all
@@ -39,7 +37,6 @@ EVENTS = 4  # events that may wait; more are forgotten
 READS = 4  # of one step
 WRITES = 4
 READ_BYTES = 1_024
-HEAD = wire.HEADER // 2  # of a slot, in int16
 
 if hasattr(ssl, "SSLWantReadError"):  # CPython
     WAIT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -74,13 +71,6 @@ def _context(settings):
     return context
 
 
-@micropython.viper
-def _copy(slot: ptr16, at: int, samples: ptr16, skip: int, count: int):
-    """slot[at : at + count] = samples[skip : skip + count], without allocating."""
-    for i in range(count):
-        slot[at + i] = samples[skip + i]
-
-
 class Uplink:
     """settings: host, port, name, ca, certificate, key; clock: ticks_ms, ticks_diff; ledger: Ledger.
 
@@ -108,12 +98,7 @@ class Uplink:
         self._tail = 0  # of this one WAKE, queued audio or END are still to go
         self._reason = 0
         self._wake = None
-        self._slots = [array("h", bytes(wire.HEADER + wire.FRAME_BYTES)) for _ in range(SLOTS)]
-        self._frames = [memoryview(slot) for slot in self._slots]
-        self._samples = [frame[HEAD:] for frame in self._frames]
-        self._blank = array("h", bytes(wire.FRAME_BYTES))
-        self._fill = array("H", [0] * SLOTS)  # samples
-        self._first = self._used = 0
+        self._outbox = Outbox()
         self._limit = spec.SESSION_MAX
         self._taken = 0  # samples of the session, queued or sent
 
@@ -156,26 +141,14 @@ class Uplink:
         """Queue int16 samples of the open session. Returns False, and the link is lost, when there is no room."""
         if not self._session:
             return False
-        count = len(samples)
-        self._taken += count
+        self._taken += len(samples)
         if self._taken > self._limit:
             self._listener.server_closed()
             return False
-        skip = 0
-        while skip < count:
-            last = (self._first + self._used - 1) % SLOTS
-            if not self._used or self._fill[last] == wire.FRAME_SAMPLES:
-                if self._used == SLOTS:
-                    self._lose("the queue is full")
-                    return False
-                last = (self._first + self._used) % SLOTS
-                self._fill[last] = 0
-                self._used += 1
-            take = min(count - skip, wire.FRAME_SAMPLES - self._fill[last])
-            _copy(self._slots[last], HEAD + self._fill[last], samples, skip, take)
-            self._fill[last] += take
-            skip += take
-        return True
+        if self._outbox.put(samples):
+            return True
+        self._lose("the queue is full")
+        return False
 
     def end(self, reason):
         """No more audio comes; what is queued still goes, then END."""
@@ -187,10 +160,12 @@ class Uplink:
 
     def discard(self):
         """Wipe whatever was not handed to TLS; make sure that nothing handed over lingers."""
-        self._wipe()
-        if self._pending or (self._audio_out and self._overdue(LATE_MS)):
+        self._outbox.wipe()
+        if not self._audio_out:
+            return
+        if self._pending or self._overdue(LATE_MS):
             self._hang_up(STUCK)
-        elif self._audio_out:
+        else:
             self._watch = self._rules.sent - 1
 
     # What anyone may do.
@@ -287,9 +262,9 @@ class Uplink:
 
     def _lose(self, error):
         """The link is lost: a session that was under way ends here, and nothing of it is sent later."""
-        if self._used:
+        if self._outbox.used:
             self._reason = spec.LINK
-        self._wipe()
+        self._outbox.wipe()
         self._session = 0
         self._hang_up(error)
 
@@ -309,7 +284,8 @@ class Uplink:
             if count != self._pending_bytes:
                 raise OSError(errno.EIO)  # TLS takes a frame whole, or not at all
             if self._slot_pending:
-                self._free_slot()
+                self._slot_pending = False
+                self._outbox.free()
             self._pending = None
 
     def _next(self, now):
@@ -334,10 +310,10 @@ class Uplink:
         if self._wake is not None:
             first, self._wake = self._wake, None
             return self._frame(now, wire.WAKE, self._tail, 0, first)
-        if self._used:
+        if self._outbox.used:
             if self._audio_out == AUDIO_IN_FLIGHT:
                 return None
-            if self._session and self._fill[self._first] < wire.FRAME_SAMPLES:
+            if self._session and self._outbox.count < wire.FRAME_SAMPLES:
                 return None
             return self._audio_frame(now)
         if self._session:
@@ -359,41 +335,25 @@ class Uplink:
         return frame
 
     def _audio_frame(self, now):
-        at = self._first
-        count = self._fill[at]
-        frame, samples = self._frames[at], self._samples[at]
-        if count < wire.FRAME_SAMPLES:
-            frame, samples = frame[: HEAD + count], samples[:count]
-        sequence = self._rules.sent
+        count, sequence = self._outbox.count, self._rules.sent
         self._rules.device(wire.AUDIO, self._tail, 2 * count)
-        struct.pack_into(wire.HEADER_LAYOUT, self._slots[at], 0, wire.AUDIO, 0, 2 * count, self._tail, sequence)
         self._note(now, sequence, 1)
         self._audio_out += 1
         self._slot_pending = True
         self._pending_bytes = wire.HEADER + 2 * count
-        self._ledger.sent(samples, count)
-        return frame
+        self._ledger.sent(self._outbox.samples(), count)
+        return self._outbox.frame(self._tail, sequence)
 
     def _note(self, now, sequence, is_audio):
         self._spoke_ms = now
         self._sent_ms[sequence % wire.IN_FLIGHT] = now
         self._is_audio[sequence % wire.IN_FLIGHT] = is_audio
 
-    def _free_slot(self):
-        self._slot_pending = False
-        self._first = (self._first + 1) % SLOTS
-        self._used -= 1
-
-    def _wipe(self):
-        for samples in self._samples:
-            samples[:] = self._blank
-        self._first = self._used = 0
-
     def _finish(self):
         """Nothing more of this session will be handed to TLS: its record is complete."""
         self._tail = 0
         self._wake = None
-        self._wipe()
+        self._outbox.wipe()
         if self._ledger.is_open:
             self._ledger.close(self._reason)
 

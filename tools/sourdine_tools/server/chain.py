@@ -40,6 +40,7 @@ class Chain:
     head: bytes = ledger.GENESIS
     before: bytes = ledger.GENESIS  # the head before the last session
     record: bytes = b""  # of the last session
+    heads: dict[int, bytes] = field(default_factory=dict)  # after each session in this file
     lines: int = 0
     since: int = 0  # sessions up to here were before this file began
     gaps: list[tuple[int, int]] = field(default_factory=list)  # sessions that are missing, both inclusive
@@ -48,7 +49,7 @@ class Chain:
 
     @classmethod
     def load(cls, state: Path, device: str) -> "Chain":
-        chain = cls(private_folder(Path(state) / "chains") / f"{device}.jsonl")
+        chain = cls(Path(state) / "chains" / f"{device}.jsonl")
         if chain.path.exists():
             for number, line in enumerate(chain.path.read_text().splitlines(), 1):
                 try:
@@ -102,6 +103,7 @@ class Chain:
 
     def _append(self, fact: dict) -> None:
         new = not self.path.exists()
+        private_folder(self.path.parent)
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, json.dumps(fact).encode() + b"\n")
@@ -141,6 +143,7 @@ class Chain:
             raise ValueError(f"the record of session {fact['session']} does not give its head")
         self.before, self.head, self.record = self.head, head, record
         self.sessions += 1
+        self.heads[self.sessions] = head
         self.bytes += 2 * fact["samples"]
         self.lost.pop(fact["session"], None)
         odd = oddity(fact["samples"], reason, fact["sha256"], fact["received"], fact["received_sha256"])
