@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from mpremote.transport import TransportError, TransportExecError
+
 from sourdine_tools.board_link import Link
 
 CHIP = Path(__file__).with_name("ramboard_chip.py")
@@ -54,12 +55,12 @@ class RamBoard:
         self.ask("power")
         self.powered = True
 
-    def save(self):
+    def save(self, name: str):
         """Keep a copy of the flash for `restore`."""
-        self.ask("save")
+        self.ask("save", name)
 
-    def restore(self):
-        self.ask("restore")
+    def restore(self, name: str):
+        self.ask("restore", name)
         self.powered = True
 
     def image(self) -> bytes:

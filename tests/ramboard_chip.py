@@ -58,7 +58,7 @@ class Flash:
 
 stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
 flash = Flash(bytearray(b"\xff" * (int(sys.argv[1]) * BLOCK)))
-saved, names = None, {}
+saved, names = {}, {}
 vfs.umount("/")
 vfs.VfsLfs2.mkfs(flash)
 vfs.mount(vfs.VfsLfs2(flash), "/")
@@ -81,8 +81,8 @@ def execute(script):
     names["print"] = lambda *values, **options: builtins.print(*values, file=said, **options)
     error = ""
     try:
-        exec(script, names)
-    except BaseException as trouble:
+        exec(script, names)  # noqa: S102  this is the REPL
+    except BaseException as trouble:  # noqa: BLE001  whatever a script raises is its answer
         text = io.StringIO()
         sys.print_exception(trouble, text)
         error = text.getvalue()
@@ -90,7 +90,6 @@ def execute(script):
 
 
 def answer(request):
-    global saved
     kind = request[0]
     if kind == "exec":
         return execute(request[1])
@@ -101,10 +100,10 @@ def answer(request):
     elif kind == "power":
         power()
     elif kind == "save":
-        saved = bytes(flash.kept)
+        saved[request[1]] = bytes(flash.kept)
     elif kind == "restore":
         flash.lose_power()
-        flash.kept[:] = saved
+        flash.kept[:] = saved[request[1]]
         power()
     elif kind == "image":
         return binascii.hexlify(flash.kept).decode()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from ramboard import RamBoard
 from sourdine_board.mistake import Mistake
 from sourdine_tools import board_files
@@ -38,6 +39,7 @@ NEW_MAIN = Release("x64", {**NEW.files, "/main.py": b"import sourdine.app, sourd
 @pytest.fixture(scope="module")
 def chip():
     board = RamBoard()
+    board.save("empty")
     yield board
     board.close()
 
@@ -45,12 +47,7 @@ def chip():
 @pytest.fixture
 def board(chip):
     """An empty, formatted board."""
-    chip.cut_after(None)
-    link = chip.link()
-    board_files.remove(link, board_files.survey(link).hashes)
-    for folder in sorted(board_files.survey(link).folders, reverse=True):
-        link.run(f"import os\nos.rmdir({folder!r})")
-    chip.power_cycle()
+    chip.restore("empty")
     return chip
 
 
@@ -92,14 +89,14 @@ def test_strangers_stay_and_are_named(board):
 @pytest.mark.parametrize("new", [NEW, NEW_MAIN], ids=["main.py stays", "main.py changes"])
 def test_power_cut_at_any_write_never_leaves_a_mixture_and_a_second_flash_mends_it(board, new):
     bring(board.link(), OLD)
-    board.save()
+    board.save("old")
     start = board.writes()
     bring(board.link(), new)
     total = board.writes() - start
     assert total > 30
     seen = set()
     for cut in range(total):
-        board.restore()
+        board.restore("old")
         board.cut_after(cut)
         with pytest.raises(Mistake, match="stopped answering"):
             bring(board.link(), new)
@@ -118,7 +115,6 @@ def test_power_cut_at_any_write_never_leaves_a_mixture_and_a_second_flash_mends_
 
 def test_what_was_staged_before_a_cut_is_not_sent_again(board):
     bring(board.link(), OLD)
-    board.save()
     link = board.link()
     board_files.write(link, "/sourdine/app.mpy.new", NEW.files["/sourdine/app.mpy"])
     sent = []

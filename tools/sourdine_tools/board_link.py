@@ -6,6 +6,7 @@ watchdog outlives that and cannot be stopped, but a second `machine.WDT(timeout=
 board whose cable is pulled half-way restarts its program by itself.
 """
 
+import ast
 import contextlib
 import io
 import os
@@ -20,14 +21,16 @@ import serial.tools.list_ports
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 from serial import SerialException
-from sourdine_board.mistake import Mistake
 
+from sourdine_board.mistake import Mistake
 from sourdine_tools import bare_chip
 from sourdine_tools.release import ARCHES
 
 OLDEST = (1, 24)  # MicroPython: the first whose ESP32 port runs what the firmware uses
 LEASH_MS = 120_000
 READ_S = 5.0  # one read of the serial port; a board that is silent for longer inside an answer is gone
+ENTER_S = 10.0  # for each step into the raw REPL
+LISTEN_S = 2.0  # for what a chip says after a reset; the ROM's banner comes within 0.1 s
 START_S = 15.0  # from reset to the program's first line
 
 _LEASH = f"""
@@ -147,8 +150,6 @@ def explained(port: str) -> Iterator[None]:
 
 def literal(text: str):
     """The Python value that a script printed."""
-    import ast
-
     return ast.literal_eval(text.strip())
 
 
@@ -182,24 +183,28 @@ def why_closed(port: str) -> str:
 def _enter(transport: SerialTransport, port: str) -> None:
     """Stop the program and enter the raw REPL; else say what is there instead of MicroPython."""
     heard = io.StringIO()
+    # mpremote looks at its clock only when a read comes back empty: let that happen between two lines of a chip
+    # that boots again and again.
+    transport.serial.timeout = 0.01
     try:
         with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
-            transport.enter_raw_repl()
+            transport.enter_raw_repl(timeout_overall=ENTER_S)
     except (TransportError, OSError) as error:
         said = heard.getvalue()
         with contextlib.suppress(OSError):
             said += listen_to_reset(transport)
         raise Mistake(bare_chip.explain(port, said)) from error
+    transport.serial.timeout = READ_S
 
 
-def listen_to_reset(transport: SerialTransport, seconds: float = 2.0) -> str:
+def listen_to_reset(transport: SerialTransport) -> str:
     """Pull the reset line as esptool does (EN on RTS, IO0 free on DTR) and return what the chip then says."""
     line = transport.serial
     with contextlib.suppress(OSError):  # a pty has no such lines
         line.dtr, line.rts = False, True
         time.sleep(0.1)
         line.rts = False
-    said, until = b"", time.monotonic() + seconds
+    said, until = b"", time.monotonic() + LISTEN_S
     while time.monotonic() < until:
         said += line.read(line.in_waiting)
         time.sleep(0.02)
@@ -207,7 +212,10 @@ def listen_to_reset(transport: SerialTransport, seconds: float = 2.0) -> str:
 
 
 def first_words(transport: SerialTransport, port: str, patience_s: float) -> str:
-    """Read until the program's line `sourdine …`; a chip with native USB drops its port meanwhile."""
+    """Read until the program's line `sourdine …`, or the prompt of a board without one.
+
+    A chip with native USB drops its port meanwhile.
+    """
     said, until = "", time.monotonic() + patience_s
     while time.monotonic() < until:
         try:
@@ -225,6 +233,8 @@ def first_words(transport: SerialTransport, port: str, patience_s: float) -> str
         if "Traceback" in said and ">>> " in said:
             stop = said[: said.rindex(">>> ")].split("MicroPython v")[0].strip().splitlines()[-1]
             raise Mistake(f"{port} holds every file, but its program stopped: {stop}")
+        if said.endswith(">>> "):
+            return ""  # no program yet
         time.sleep(0.02)
     if not transport.serial.is_open:
         raise Mistake(f"{port} did not come back after the reset: unplug the board and plug it in again")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sourdine_board.mistake import Mistake
-
 from sourdine_tools import board_files, progress
 from sourdine_tools.board_link import START_S, Link, connect
 from sourdine_tools.release import EXEMPT, FIRMWARE, KEYSTONE, MANIFEST, MODEL, Release

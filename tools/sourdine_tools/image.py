@@ -9,8 +9,8 @@ import struct
 from pathlib import Path
 
 from littlefs import LittleFS, LittleFSError
-from sourdine_board.mistake import Mistake
 
+from sourdine_board.mistake import Mistake
 from sourdine_tools.board_files import Survey
 from sourdine_tools.release import digest
 

