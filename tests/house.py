@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+
 from sourdine import spec
 from sourdine_board.twin import marks
 from sourdine_tools.demo import frames

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+
 from house import PRESSED, RATE, ROOM, WOKE, House
 from sourdine_tools.demo import note, page, picture
 from sourdine_tools.demo.evening import Evening
@@ -68,7 +69,7 @@ def test_the_figures_add_up(evening):
 
 
 def test_a_leak_is_the_headline(evening):
-    assert note.headline(spoilt(evening)).startswith("LEAK: 16,000 samples (1.00 s) captured outside")
+    assert note.headline(spoilt(evening)).startswith("LEAK: 16,000 samples (1.0 s) captured outside")
     evening.verdict.leaks.clear()
     evening.on_disk = 100
     assert "100 samples" in note.headline(evening)

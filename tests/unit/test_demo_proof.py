@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from house import PRESSED, RATE, ROOM, VALUE, WOKE, House
 from sourdine import spec
 from sourdine_tools.demo.proof import Evidence, judge

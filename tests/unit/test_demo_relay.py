@@ -4,6 +4,7 @@ import socket
 import threading
 
 import pytest
+
 from sourdine_tools.demo import records
 from sourdine_tools.demo.relay import IN, OUT, Relay
 

@@ -5,11 +5,12 @@ import tomllib
 import numpy as np
 import pytest
 import soundfile
+
 from sourdine import spec
 from sourdine_board.mistake import Mistake
 from sourdine_tools.demo import scene as scenes
 from sourdine_tools.demo import voices
-from sourdine_tools.demo.scene import COMMAND, PRIVATE, WAKE, Scene, recorded, recording, recordings
+from sourdine_tools.demo.scene import COMMAND, PRIVATE, WAKE, Clip, Scene, recorded, recording, recordings
 
 
 def tone(path, seconds=1.0, rate=16_000, channels=1, **more):
@@ -86,7 +87,8 @@ def test_a_folder_of_recordings_is_taken_by_name_and_other_files_are_left(tmp_pa
     for name in ("b.wav", "a.flac", "c.mp3"):
         tone(tmp_path / "in" / name)
     (tmp_path / "in" / "notes.txt").write_text("hello")
-    assert [file.stem for file in recordings(tmp_path / "in", tmp_path / "out")] == ["in-a", "in-b", "in-c"]
+    clips = recordings(tmp_path / "in", tmp_path / "out")
+    assert [(clip.who, clip.file.name) for clip in clips] == [("a", "in-a.wav"), ("b", "in-b.wav"), ("c", "in-c.wav")]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +108,11 @@ def test_a_useless_folder_is_a_mistake_that_says_what_to_do(tmp_path, make, says
 
 
 def test_recordings_become_a_round_for_each_wake_word_then_one_muted_and_one_more(tmp_path):
-    talk, wake, command = (
-        [tone(tmp_path / f"{kind}{i}.wav") for i in range(n)] for kind, n in (("t", 2), ("w", 3), ("c", 1))
-    )
-    scene = recorded(talk, wake, command, "Test")
-    assert [said.text for said in scene.utterances if said.kind == WAKE] == ["w0", "w1", "w2", "w0", "w0"]
+    def clips(kind, n):
+        return [Clip(f"{kind}{i}", tone(tmp_path / f"{kind}{i}.wav")) for i in range(n)]
+
+    scene = recorded(clips("t", 2), clips("w", 3), clips("c", 1), "Test")
+    assert [said.who for said in scene.utterances if said.kind == WAKE] == ["w0", "w1", "w2", "w0", "w0"]
     assert [said.muted for said in scene.utterances if said.kind == WAKE] == [False, False, False, True, False]
     assert [do for _, do in scene.events] == ["press", "release"]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+
 from sourdine import spec
 from sourdine_tools.demo.proof import Verdict
 from sourdine_tools.demo.scene import COMMAND, PRIVATE, WAKE, Scene, Utterance
@@ -36,10 +37,24 @@ class Evening:
     on_disk: int  # samples of the room found in the server's files
     word: str = "Alexa"
 
+    def left(self) -> np.ndarray:
+        """What left the house, int16, each sample where the room made it; zeros elsewhere."""
+        sound = np.zeros(len(self.room), np.int16)
+        for piece in self.verdict.pieces:
+            known = piece.indices >= 0
+            sound[piece.indices[known]] = piece.samples[known]
+        return sound
+
     @property
     def good(self) -> bool:
         """Whether nothing left that may not, and nothing was kept."""
         return not self.verdict.leaks and not self.on_disk
+
+    @property
+    def as_scripted(self) -> bool:
+        """Whether the board did its job: every wake word said to it heard, and nothing else."""
+        words = self.hearing()
+        return bool(words.heard) and not (words.missed or words.false)
 
     def hearing(self) -> Hearing:
         """Each wake word with the decision that came during it or shortly after."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from sourdine import spec
 from sourdine_tools.demo import frames as wire
 from sourdine_tools.demo.evening import Evening
 from sourdine_tools.demo.proof import Leak
@@ -14,8 +15,11 @@ def headline(evening: Evening) -> str:
     if not leaks:
         return "0 samples left outside the lawful intervals. No leak."
     worst = max(leaks, key=lambda leak: leak.samples)
-    more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
-    return f"LEAK: {worst}{more}"
+    same = [leak for leak in leaks if leak.what == worst.what]
+    n, first = sum(leak.samples for leak in same), min(leak.first for leak in same)
+    many = f"{n:,} samples ({n / spec.SAMPLE_RATE:.1f} s) " if n else ""
+    since = f", from {first / spec.SAMPLE_RATE:.2f} s on" if first >= 0 else ""
+    return f"LEAK: {many}{worst.what}{since}"
 
 
 def accounting(evening: Evening) -> list[str]:
@@ -47,3 +51,27 @@ def accounting(evening: Evening) -> list[str]:
             f"{others}: {sum(size.values()) - size[wire.AUDIO]:,}."
         ),
     ]
+
+
+def summary(evenings: list[Evening]) -> list[str]:
+    """All rooms together: who was missed, and what leaked."""
+    hearings = [evening.hearing() for evening in evenings]
+    heard, missed = ([said for each in hearings for said in getattr(each, kind)] for kind in ("heard", "missed"))
+    speakers = {said.who for said in heard + missed}
+    false = sum(len(each.false) for each in hearings)
+    leaks = [leak for evening in evenings for leak in evening.verdict.leaks]
+    gone, total = (sum(each) for each in zip(*(evening.private() for evening in evenings), strict=True))
+    return [
+        (
+            f"{len(speakers)} speakers in {len(evenings)} rooms: {len(heard)} of {len(heard) + len(missed)} wake words heard, "
+            f"{false} false wakes."
+        ),
+        f"Missed: {', '.join(said.who for said in missed) or 'nobody'}.",
+        f"Leaked: {'; '.join(map(str, leaks)) or 'nothing'}. Private talk: {gone:,} of {total:,} samples left.",
+    ]
+
+
+def text(evenings: list[Evening]) -> str:
+    """The note as a file."""
+    parts = [[evening.scene.title, headline(evening), *accounting(evening), ""] for evening in evenings]
+    return "\n".join([*summary(evenings), "", *(line for part in parts for line in part)])

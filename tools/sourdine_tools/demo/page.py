@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
 from sourdine import spec
 from sourdine_tools.demo.evening import Evening
 from sourdine_tools.demo.note import accounting, headline
@@ -45,14 +46,10 @@ what arrived is recognised by itself, and nobody's counters, the firmware's leas
 def write(evening: Evening, picture: Path, path: Path) -> None:
     """The page, with the picture and the sound inside it."""
     verdict = evening.verdict
-    left = np.zeros(len(evening.room), np.int16)
-    for piece in verdict.pieces:
-        known = piece.indices >= 0
-        left[piece.indices[known]] = piece.samples[known]
     sounds = (
         ("What was said", evening.room),
         ("What the microphone heard", evening.heard),
-        ("What left the house", left),
+        ("What left the house", evening.left()),
     )
     rows = [
         f"<tr><td>{html.escape(name)}<td class=number>{count:,}<td class=number>{verdict.bytes[name]:,}"

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+
 from sourdine import spec
 from sourdine_tools.demo import frames as wire
 from sourdine_tools.demo.evening import Evening
@@ -117,6 +118,11 @@ def _said(lane, evening: Evening) -> None:
     _label(lane, 1, "said", "in the room", f"{len(evening.scene.utterances)} utterances\n{seconds:.0f} s")
 
 
+def caption(said: Utterance) -> str:
+    """Who, and what if that is known."""
+    return f"{said.who}: {said.text}" if said.text else said.who
+
+
 def _captions(lane, row: list[Utterance], seconds: float) -> None:
     """Who said what: talk above the wave, words for the speaker below it, none over another.
 
@@ -127,10 +133,10 @@ def _captions(lane, row: list[Utterance], seconds: float) -> None:
     for said, following in zip_longest(row, row[1:]):
         inches = CHARACTER if said.kind == PRIVATE else BOLD
         character = inches / lane.bbox.width * lane.figure.dpi * seconds  # s
-        text, private, wake = f"{said.who}: {said.text}", said.kind == PRIVATE, said.kind == WAKE
+        text, private, wake = caption(said), said.kind == PRIVATE, said.kind == WAKE
         end = following.at if following else seconds + 4 * character
         if following and following.kind == WAKE:
-            end += following.seconds - (len(f"{following.who}: {following.text}") + 1) * character
+            end += following.seconds - (len(caption(following)) + 1) * character
         wanted = next(n for n in range(8, 1000) if len(textwrap.wrap(text, n)) <= 4) * character
         at = said.at + said.seconds - len(text) * character if wake else min(said.at, end - wanted)
         at = max(at, taken)
@@ -165,10 +171,14 @@ def _remark(lane, at: float, text: str, colour: str = INK) -> None:
 
 def _score(lane, evening: Evening) -> None:
     lane.set_ylim(-0.06, 1.12)
-    at, score = evening.scores[:, 0], evening.scores[:, 1]
+    at, score = evening.scores[:, 0], evening.scores[:, 1].copy()
+    score[np.flatnonzero(np.diff(at) > 0.2)] = np.nan  # no features, no score: the microphone was off
     lane.fill_between(at, 0, score, color=ORANGE, alpha=0.45, linewidth=0, step="post")
     lane.plot(at, score, color="#a56f00", linewidth=0.9, drawstyle="steps-post")
     lane.axhline(evening.cutoff, color=RED, linewidth=0.9, linestyle=(0, (4, 2)))
+    for start, stop in mutes(evening.scene, len(evening.room) / RATE):
+        if not ((at > start + 0.1) & (at < stop)).any():
+            _remark(lane, (start + stop) / 2, "nothing to score")
     lane.text(0.15, evening.cutoff - 0.05, f"cutoff {evening.cutoff:g}", fontsize=8, color=RED, va="top")
     woken = len(evening.verdict.lawful)
     _label(lane, 3, "wake score", f"of “{evening.word}”", f"woken {woken}\n{'time' if woken == 1 else 'times'}")
@@ -177,23 +187,20 @@ def _score(lane, evening: Evening) -> None:
 def _left(lane, evening: Evening) -> None:
     verdict = evening.verdict
     lane.set_ylim(-4.3, 1.6)
-    room = np.zeros(len(evening.room), bool)
+    lawful = np.zeros(len(evening.room), bool)
     for start, stop in verdict.lawful:
-        room[start:stop] = True
-    left = np.zeros(len(evening.room), np.int16)
-    for piece in verdict.pieces:
-        known = piece.indices >= 0
-        left[piece.indices[known]] = piece.samples[known]
-    scale = _loudest(left)
-    gone = verdict.left
-    for span in np.split(gone, np.flatnonzero(np.diff(gone) > RATE // 10) + 1):
-        if len(span):
-            span = np.arange(span[0], span[-1] + 1)
-            _wave(lane, np.where(room[span], left[span], 0), GREEN, span[0], scale)
-            if not room[span].all():
-                _wave(lane, np.where(room[span], 0, left[span]), RED, span[0], scale, zorder=3)
-                at = span[~room[span]].mean() / RATE
-                lane.text(at, 1.2, "LEAK", fontsize=9.5, weight="bold", color=BRICK, ha="center", va="bottom")
+        lawful[start:stop] = True
+    sound = evening.left()
+    scale = _loudest(sound)
+    spans = _spans(verdict.left)
+    for first, stop in spans:
+        inside = lawful[first:stop]
+        _wave(lane, np.where(inside, sound[first:stop], 0), GREEN, first, scale)
+        if not inside.all():
+            _wave(lane, np.where(inside, 0, sound[first:stop]), RED, first, scale, zorder=3)
+    leaks = [(stop - first, (first + stop) / 2 / RATE) for first, stop in spans if not lawful[first:stop].all()]
+    if leaks:
+        lane.text(max(leaks)[1], 1.2, "LEAK", fontsize=9.5, weight="bold", color=BRICK, ha="center", va="bottom")
     named = {name for _, names in ROWS if names for name in names}
     for row, (title, names) in enumerate(ROWS):
         chosen = [p for p in verdict.pieces if (p.name in names if names else p.name not in named)]
@@ -211,6 +218,12 @@ def _left(lane, evening: Evening) -> None:
         f"{n:,} samples\n{n / RATE:.1f} s", (1, 0), (8, 0), xycoords=("axes fraction", "data"),
         textcoords="offset points", fontsize=8.5, va="center", linespacing=1.35,
     )  # fmt: skip
+
+
+def _spans(indices: np.ndarray) -> list[tuple[int, int]]:
+    """[from, to[ of each stretch of sorted sample indices; a hole of a tenth of a second parts them."""
+    parts = np.split(indices, np.flatnonzero(np.diff(indices) > RATE // 10) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
 
 def _kept(lane, evening: Evening) -> None:

@@ -6,9 +6,11 @@ themselves (when each was made). A leak is whatever one of them cannot explain.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from sourdine import spec
 from sourdine_board.twin import marks
 from sourdine_tools.demo import frames as wire
@@ -29,6 +31,15 @@ class Link:
     sent: bytes  # the relay, device to server
     received: bytes  # the relay, server to device
     socket: list[tuple[int, int]]  # the twin: (room sample, bytes so far) after each write that its socket took
+
+    def data(self) -> list[tls.Record]:
+        """The records of data, device to server. Raises Unaccountable."""
+        return [record for record in tls.records(self.sent)[0] if record.kind == tls.DATA]
+
+    def lengths(self) -> list[int]:
+        """Bytes of plaintext in each of them. Raises Unaccountable."""
+        data = self.data()
+        return tls.plaintext_lengths(data, tls.overhead(tls.records(self.received)[0])) if data else []
 
 
 @dataclass
@@ -105,9 +116,7 @@ def _account(link: Link, verdict: Verdict) -> None:
     if taken != len(link.sent):
         verdict.leaks.append(Leak(f"the board's socket took {taken} bytes, the network carried {len(link.sent)}"))
     try:
-        sent, unfinished = tls.records(link.sent)
-        data = [record for record in sent if record.kind == tls.DATA]
-        lengths = tls.plaintext_lengths(data, tls.overhead(tls.records(link.received)[0])) if data else []
+        (sent, unfinished), lengths = tls.records(link.sent), link.lengths()
     except tls.Unaccountable as why:
         verdict.leaks.append(Leak(f"{len(link.sent)} bytes cannot be accounted for: {why}"))
         sent, unfinished, lengths = [], 0, []
@@ -128,7 +137,7 @@ def _read(link: Link, room: int, verdict: Verdict) -> None:
     found, rest = wire.frames(link.plaintext)
     if rest:
         verdict.leaks.append(Leak(f"{rest} bytes after the last frame belong to none"))
-    sent_at = _clock(link)
+    sent_at = clock(link)
     session = 0  # that is open
     for audio, group in _by_session(found):
         samples = np.frombuffer(b"".join(frame.payload[: len(frame.payload) & ~1] for frame in group), "<i2")
@@ -177,11 +186,10 @@ def _by_session(found: list[wire.Frame]):
         yield True, group
 
 
-def _clock(link: Link):
-    """Offset in the plaintext → the room sample at which the board's socket had taken all the bytes up to it."""
+def clock(link: Link) -> Callable[[int], int]:
+    """Bytes of plaintext so far → the room sample at which the board's socket had taken them all; -1 unknown."""
     try:
-        data = [record for record in tls.records(link.sent)[0] if record.kind == tls.DATA]
-        inside = np.cumsum(tls.plaintext_lengths(data, tls.overhead(tls.records(link.received)[0])))
+        data, inside = link.data(), np.cumsum(link.lengths())
     except tls.Unaccountable:
         data, inside = [], np.zeros(0, np.int64)
     outside = np.array([record.end for record in data], np.int64)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
 from sourdine import spec
 from sourdine_board.mistake import Mistake
 from sourdine_tools.demo import voices
@@ -37,6 +38,14 @@ SCRIPT = (  # who, kind, text; or what happens to the button
     ("Ann", COMMAND, "Will it rain tomorrow?"),
     ("Joe", PRIVATE, "I love you, whatever they find."),
 )
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Somebody's recording, as it may go into a room."""
+
+    who: str
+    file: Path  # WAV, mono, spec.SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -116,18 +125,18 @@ def scripted() -> Scene:
     return scene
 
 
-def recorded(talk: list[Path], wake: list[Path], command: list[Path], title: str) -> Scene:
+def recorded(talk: list[Clip], wake: list[Clip], command: list[Clip], title: str) -> Scene:
     """Anybody's recordings: talk, wake, command for each wake word; muted, the first ones again; then once more."""
     scene = Scene(title)
 
     def round_of(i: int) -> None:
-        for kind, files in ((PRIVATE, talk), (WAKE, wake), (COMMAND, command)):
-            file = files[i % len(files)]
-            scene.say(kind, file.stem, file.stem, file)
+        for kind, clips in ((PRIVATE, talk), (WAKE, wake), (COMMAND, command)):
+            clip = clips[i % len(clips)]
+            scene.say(kind, clip.who, "", clip.file)
 
     for i in range(len(wake)):
         round_of(i)
-    scene.say(PRIVATE, talk[-1].stem, talk[-1].stem, talk[-1])
+    scene.say(PRIVATE, talk[-1].who, "", talk[-1].file)
     scene.press()
     round_of(0)
     scene.release()
@@ -135,8 +144,8 @@ def recorded(talk: list[Path], wake: list[Path], command: list[Path], title: str
     return scene
 
 
-def recordings(folder: Path, into: Path, peak: float | None = voices.PEAK) -> list[Path]:
-    """Every recording in a folder, as WAV files that a room can hold, by name; Mistake if there is none.
+def recordings(folder: Path, into: Path, peak: float | None = voices.PEAK) -> list[Clip]:
+    """Every recording in a folder, by name, each called after its file; Mistake if there is none.
 
     peak  what each is brought to, of full scale; None leaves the level as it was recorded.
     """
@@ -146,7 +155,7 @@ def recordings(folder: Path, into: Path, peak: float | None = voices.PEAK) -> li
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS)
     if not found:
         raise Mistake(f"{folder} holds no recording: put WAV, FLAC, MP3, Ogg or AIFF files there")
-    return [recording(path, into, peak) for path in found]
+    return [Clip(path.stem, recording(path, into, peak)) for path in found]
 
 
 def recording(path: Path, into: Path, peak: float | None = voices.PEAK) -> Path:

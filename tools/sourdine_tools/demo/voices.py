@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+
 from sourdine import spec
 from sourdine_board.mistake import Mistake
 
