@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from sourdine import spec
 from sourdine.wake import Wake
 
@@ -92,7 +93,9 @@ def micropython(jobs: Sequence[dict], timeout_s: float = 600) -> list[dict]:
         for i, job in enumerate(jobs):
             job = dict(job, out=f"{folder}/{i}.out")
             for key, value in job.items():
-                if isinstance(value, np.ndarray):
+                if isinstance(value, list) and isinstance(value[0], Path):
+                    job[key] = [str(path) for path in value]
+                elif isinstance(value, np.ndarray):
                     job[key] = f"{folder}/{i}.{key}"
                     value.tofile(job[key])
                 elif isinstance(value, Path):

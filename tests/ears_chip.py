@@ -1,10 +1,11 @@
-"""What runs inside MicroPython for tests and benchmarks of the ears; tests/ears.py starts it.
+"""What runs inside MicroPython for tests and benchmarks of the ears; ears.py starts it.
 
     micropython tests/ears_chip.py JOBS.json OUT
 
-JOBS.json is a list of jobs, each with "model" (a .tflite) or "manifest" (a .json), and "features" (raw int8,
-40 a row) or "samples" (raw int16) with "lengths" (rows or samples of each clip in it). OUT gets, per job, one
-JSON line: the bytes it wrote to job["out"] are probabilities, one per step, and wakes are [clip, feature, score].
+JOBS.json is a list of jobs, each one of
+    {"model": a .tflite, "features": raw int8, 40 a row, "out": file}     a probability per step into `out`
+    {"manifests": [a .json, ...], "samples": raw int16, "lengths": [...]}  wakes in clips of so many samples
+OUT gets one line of JSON per job. Times are host microseconds.
 """
 
 import gc
@@ -16,7 +17,9 @@ from array import array
 sys.path.insert(0, "firmware")
 
 import micropython
+
 from sourdine import spec
+from sourdine.frontend import Frontend
 from sourdine.tflite import Model
 from sourdine.wake import Wake
 
@@ -49,39 +52,34 @@ def probabilities(job):
     return dict(sizes, ram=ram, steps=steps, us=spent_us)
 
 
-class Given:
-    """In place of the frontend: features that the host computed."""
-
-    def feed(self, row):
-        return row
-
-    def reset(self):
-        pass
-
-
 def wakes(job):
-    """Every clip from a fresh start, through the frontend if the job has samples: [[clip, feature, score], ...]."""
-    wake = Wake.load(job["manifest"])
-    if "samples" in job:
-        from sourdine.frontend import Frontend
-
-        ears, block, per_row = Frontend(), array("h", bytes(2 * spec.HOP)), spec.HOP
-    else:
-        ears, block, per_row = Given(), bytearray(ROW), 1
-    found, spent_us, hops = [], 0, 0
-    with open(job.get("samples") or job["features"], "rb") as file:
+    """Each clip through a fresh frontend and fresh models: for each manifest [[clip, feature, score], ...]."""
+    ears = Frontend()
+    listeners = [Wake.load(path) for path in job["manifests"]]
+    found = [[] for _ in listeners]
+    spent_us = [0] * len(listeners)
+    frontend_us = 0
+    block = array("h", bytes(2 * spec.HOP))
+    with open(job["samples"], "rb") as file:
         for clip, length in enumerate(job["lengths"]):
             ears.reset()
-            wake.reset()
-            for i in range(length // per_row):
+            for wake in listeners:
+                wake.reset()
+            row = 0
+            for _ in range(length // spec.HOP):
                 file.readinto(block)
                 start = time.ticks_us()
                 features = ears.feed(block)
-                if features is not None and wake.hear(features):
-                    found.append([clip, i, wake.score])
-                spent_us += time.ticks_diff(time.ticks_us(), start)
-                hops += 1
-    return {"wakes": found, "hops": hops, "us": spent_us}
+                frontend_us += time.ticks_diff(time.ticks_us(), start)
+                if features is None:
+                    continue
+                for i, wake in enumerate(listeners):
+                    start = time.ticks_us()
+                    if wake.hear(features):
+                        found[i].append([clip, row, wake.score])
+                    spent_us[i] += time.ticks_diff(time.ticks_us(), start)
+                row += 1
+    return {"wakes": found, "frontend_us": frontend_us, "us": spent_us}
 
 
 def main(path, out):

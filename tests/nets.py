@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import flatbuffers
 import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
 from sourdine.flatbuffer import Flatbuffer
 from sourdine.plan import Plan
 from sourdine.tflite import Graph, _add_all
-from tflite_micro.python.tflite_micro import runtime
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 TYPES = {"int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8, "int32": schema.TensorType.INT32}
 OPTIONS = {

@@ -308,7 +308,7 @@ def _add_all(plan, model, graph):
         try:
             add(plan, op)
         except ModelError as error:
-            raise ModelError(f"{name} (operator {index}): {error}") from None
+            raise ModelError(f"{name} (operator {index}): {error}")
     plan.now = graph.size
     return initial
 

@@ -54,9 +54,9 @@ class Wake:
             with open(beside[0] + beside[1] + manifest["model"], "rb") as file:
                 model = Model(file)
         except OSError:
-            raise ModelError(f"{path}: there is no {manifest['model']} beside it") from None
+            raise ModelError(f"{path}: there is no {manifest['model']} beside it")
         except ModelError as error:
-            raise ModelError(f"{manifest['model']}: {error}") from None
+            raise ModelError(f"{manifest['model']}: {error}")
         return cls(manifest, model)
 
     def hear(self, features):
@@ -101,11 +101,11 @@ def _read(path):
             raise ModelError(f"{path}: too long for a manifest")
         return json.loads(text)
     except OSError:
-        raise ModelError(f"{path}: no such file") from None
+        raise ModelError(f"{path}: no such file")
     except ModelError:
         raise
     except (ValueError, RuntimeError):  # the latter for brackets nested too deep
-        raise ModelError(f"{path}: not JSON") from None
+        raise ModelError(f"{path}: not JSON")
 
 
 def _check(manifest):

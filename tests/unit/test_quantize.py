@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nets import Net, ours, theirs
 from sourdine import quantize
 from sourdine.flatbuffer import ModelError

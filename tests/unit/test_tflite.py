@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from nets import Net, changed, ours, theirs
 from sourdine import plan
 from sourdine.tflite import Model, ModelError

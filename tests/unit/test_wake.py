@@ -3,11 +3,12 @@
 import json
 import shutil
 
-import ears
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import ears
 from sourdine.wake import MANIFEST_MAX, REST, ModelError, Wake
 
 MANIFEST = {
