@@ -58,6 +58,10 @@ class BoardFull(Mistake):
     """The board's filesystem has no room left."""
 
 
+class ProgramStopped(Mistake):
+    """The board is back, but its program ended with an error, which the text quotes."""
+
+
 @dataclass
 class Link:
     """`run` executes a script on the board. Every trouble on the way is a Mistake that says what to do."""
@@ -96,7 +100,7 @@ class Link:
     def reset(self, patience_s: float = START_S) -> str:
         """Reset the chip; wait for the program's first line and return it, "" if it says nothing.
 
-        Raises Mistake when the program stops with an error or the board does not come back.
+        Raises ProgramStopped when it ends with an error, Mistake when the board does not come back.
         """
         if not isinstance(self.transport, SerialTransport):
             self.run("import machine\nmachine.reset()")
@@ -186,15 +190,13 @@ def _enter(transport: SerialTransport, port: str) -> None:
     # mpremote looks at its clock only when a read comes back empty: let that happen between two lines of a chip
     # that boots again and again.
     transport.serial.timeout = 0.01
-    try:
-        with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
-            transport.enter_raw_repl(timeout_overall=ENTER_S)
-    except (TransportError, OSError) as error:
-        said = heard.getvalue()
-        with contextlib.suppress(OSError):
-            said += listen_to_reset(transport)
-        raise Mistake(bare_chip.explain(port, said)) from error
-    transport.serial.timeout = READ_S
+    with explained(port):
+        try:
+            with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
+                transport.enter_raw_repl(timeout_overall=ENTER_S)
+        except TransportError as error:
+            raise Mistake(bare_chip.explain(port, heard.getvalue() + listen_to_reset(transport))) from error
+        transport.serial.timeout = READ_S
 
 
 def listen_to_reset(transport: SerialTransport) -> str:
@@ -230,9 +232,9 @@ def first_words(transport: SerialTransport, port: str, patience_s: float) -> str
         for line in lines:
             if line.startswith("sourdine ") and line.endswith("\n"):
                 return line.strip()
-        if "Traceback" in said and ">>> " in said:
-            stop = said[: said.rindex(">>> ")].split("MicroPython v")[0].strip().splitlines()[-1]
-            raise Mistake(f"{port} holds every file, but its program stopped: {stop}")
+        if said.endswith(">>> ") and "Traceback" in said:
+            after = said[said.rindex("Traceback") :].splitlines()[1:]
+            raise ProgramStopped(f"the program on {port} stopped: {next(line for line in after if line[:1] > ' ')}")
         if said.endswith(">>> "):
             return ""  # no program yet
         time.sleep(0.02)

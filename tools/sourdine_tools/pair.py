@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from sourdine.settings import BadSettings, Settings
 from sourdine_board.mistake import Mistake
 from sourdine_tools import board_files
-from sourdine_tools.board_link import START_S, Link, connect
+from sourdine_tools.board_link import START_S, Link, ProgramStopped, connect
 from sourdine_tools.release import EXEMPT, MODEL
 from sourdine_tools.serve import PORT
 from sourdine_tools.server import enrol
@@ -33,7 +33,7 @@ PASSWORD = "SOURDINE_WIFI_PASSWORD"
 
 @dataclass(frozen=True)
 class Report:
-    """`device` is the server's name for the board; `said` the program's first line, "" if it has none yet."""
+    """`device` is the server's name for the board; `said` the program's first words, "" if it has none yet."""
 
     device: str
     wake: str
@@ -129,7 +129,10 @@ def pair(
             raise Mistake(f"that code was made for {enrolled.device}, not {device}: make one for {device}")
         plan["device"], plan["server"]["name"] = enrolled.device, enrolled.server_name
         write(link, plan, enrolled, key, before)
-        said = link.reset(patience_s)
+        try:
+            said = link.reset(patience_s)
+        except ProgramStopped as stopped:  # it is paired all the same
+            said = str(stopped)
     return Report(enrolled.device, plan["wake"], said)
 
 

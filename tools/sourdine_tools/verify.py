@@ -6,13 +6,14 @@ not cover what lies outside the filesystem (the interpreter, NVS, other partitio
 """
 
 import argparse
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from sourdine_tools import board_files
 from sourdine_tools.board_files import Survey
-from sourdine_tools.board_link import START_S, connect
+from sourdine_tools.board_link import START_S, ProgramStopped, connect
 from sourdine_tools.release import ARCHES, EXEMPT, FIRMWARE, MODEL, Release
 
 LIMITS = "A check through the REPL finds altered files and strangers, not a firmware that lies: for that, use --image."
@@ -67,7 +68,8 @@ def verify(tty: str | None, source: Path = FIRMWARE, model: str = MODEL, patienc
     """Compare the board on `tty` with what `source` compiles to, and restart it. Raises Mistake."""
     with connect(tty) as link:
         report = compare(Release.build(link.arch, source, model), board_files.survey(link))
-        link.reset(patience_s)
+        with contextlib.suppress(ProgramStopped):  # which may be why one asks
+            link.reset(patience_s)
     return report
 
 
