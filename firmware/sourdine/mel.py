@@ -23,10 +23,10 @@ def roots():
 
 
 @micropython.viper
-def filterbank(energies: ptr32, weights: ptr16, counts: ptr8, out: ptr32):
+def filterbank(energies: ptr16, weights: ptr16, counts: ptr8, out: ptr32):
     """Sum energies under 40 overlapping triangles.
 
-    energies  uint32, below 2^31, from the first bin of the first slope on.
+    energies  uint32, below 2^31, from the first bin of the first slope on; read as two halves.
     weights   Q12, 0..4096, per bin; 4096 - weight belongs to the next triangle.
     counts    41 bytes: bins on each slope.
     out       40 sums of 47 bits as two words each: sum >> 16, sum & 0xFFFF.
@@ -44,14 +44,14 @@ def filterbank(energies: ptr32, weights: ptr16, counts: ptr8, out: ptr32):
         total_high = 0
         total_low = 0
         while n:
-            e = energies[0]
             w = weights[0]
-            total_low += e & 0xFFFF
-            rising_low += w * (e & 0xFFFF)
-            e >>= 16
+            e = energies[0]
+            total_low += e
+            rising_low += w * e
+            e = energies[1]
             total_high += e
             rising_high += w * e
-            energies = ptr32(int(energies) + 4)
+            energies = ptr16(int(energies) + 4)
             weights = ptr16(int(weights) + 2)
             n -= 1
         if slope:

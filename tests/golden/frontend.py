@@ -25,11 +25,15 @@ def noise(seed: int) -> list[int]:
     return samples
 
 
-def reference(runs: list[list[int]]) -> list[list[int]]:
+def samples_of(runs: list[list[int]]) -> array:
     samples = array("h")
     for run in runs:
         samples.extend([run[0]] * run[1] if len(run) == 2 else noise(run[0]))
-    frontend, rows = MicroFrontend(), []
+    return samples
+
+
+def reference(runs: list[list[int]]) -> list[list[int]]:
+    samples, frontend, rows = samples_of(runs), MicroFrontend(), []
     for start in range(0, len(samples) - 159, 160):
         output = frontend.process_samples(samples[start : start + 160].tobytes())
         if output.features:
