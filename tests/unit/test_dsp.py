@@ -4,6 +4,7 @@ from array import array
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from sourdine import dsp, tables
 
 int16 = st.integers(-32768, 32767)

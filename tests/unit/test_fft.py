@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sourdine import fft, tables
 
 EXTREMES = (-32768, -32767, -16384, -1, 0, 1, 16384, 32766, 32767)

@@ -15,6 +15,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymicro_features import MicroFrontend
+
 from sourdine import spec
 from sourdine.frontend import Frontend
 from sourdine_tools import tables

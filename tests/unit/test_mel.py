@@ -5,6 +5,7 @@ from array import array
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from sourdine import mel, tables
 
 energy = st.one_of(st.integers(0, (1 << 31) - 1), st.sampled_from([0, 1, 65535, 65536, (1 << 31) - 1]))

@@ -3,6 +3,7 @@
 from array import array
 
 import pytest
+
 from viper import Overflow, Refused, Stray, checked
 
 ptr8 = ptr16 = ptr32 = uint = None  # viper's own words; the checker gives them their meaning
