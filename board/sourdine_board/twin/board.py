@@ -63,6 +63,11 @@ class Board:
         """The serial port; the same path for as long as the board lives."""
         return str(self._supervisor.port.path)
 
+    @property
+    def running(self) -> bool:
+        """Whether the board has power; False only after a fault of the twin itself."""
+        return self._supervisor.is_alive()
+
     def __enter__(self) -> Self:
         self._supervisor.start()
         self._power_on(stage(None, self.state / "idle"), "wall")

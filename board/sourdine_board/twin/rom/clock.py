@@ -57,12 +57,21 @@ class Clock:
 
     def block(self, to):
         """C code waits until `to`, and callbacks do not run before it returns."""
-        self._masked += 1
+        self.enter_c()
         try:
             self.until(to)
         finally:
-            self._masked -= 1
-        self._flush()
+            self.leave_c()
+
+    def enter_c(self):
+        """C code runs from here on, and callbacks wait."""
+        self._masked += 1
+
+    def leave_c(self):
+        """C code returns: the callbacks that waited run, all at once."""
+        self._masked -= 1
+        while self._queue and not self._masked:
+            self.call(*self._queue.pop(0))
 
     def until(self, to):
         """Move time on to `to`, letting things happen on the way."""
@@ -100,10 +109,6 @@ class Clock:
             sys.print_exception(error)
         finally:
             self._masked -= 1
-
-    def _flush(self):
-        while self._queue and not self._masked:
-            self.call(*self._queue.pop(0))
 
     def _wait(self, to):
         while self.wall:

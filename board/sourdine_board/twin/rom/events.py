@@ -94,6 +94,16 @@ class World:
             else:
                 clock.block(nearest)
 
+    def pass_by(self):
+        """A program that ended by itself leaves the chip to the room, until its end or an interrupt."""
+        self.program = False
+        if self._over or clock.wall:
+            return
+        try:
+            clock.until(self._length)
+        except KeyboardInterrupt:
+            pass
+
     def rest(self):
         """After the end of a room, a program's time stands still until somebody interrupts it."""
         while self._over and self.program and not clock.wall:

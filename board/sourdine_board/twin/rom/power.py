@@ -145,7 +145,7 @@ def _wrap(clock, names, cost_us=0, attribute=None):
 
 
 def _run(name, scope, rest):
-    """Like pyexec_file_if_exists: True unless it raised."""
+    """Like pyexec_file_if_exists: True unless it raised, None if somebody interrupted it."""
     try:
         os.stat(name)
     except OSError:
@@ -156,6 +156,9 @@ def _run(name, scope, rest):
             source = file.read()
         exec(compile(source, name, "exec"), scope)  # noqa: S102  the chip's own program
         return True
+    except KeyboardInterrupt as error:
+        sys.print_exception(error)
+        return None
     except SystemExit:
         host.die("SOFT")
     except BaseException as error:  # noqa: BLE001  as the port prints them all
@@ -181,7 +184,9 @@ def on(scope):
             _wrap(clock, names, cost_us=cost_us)
         for names, attribute in room["probes"].items():
             _wrap(clock, names, attribute=attribute)
-        _run("main.py", scope, events.world.rest)
+        fine = _run("main.py", scope, events.world.rest)
+    if fine is not None and CONFIG["run_main"]:
+        events.world.pass_by()
     events.world.program = False
     host.registers.repl = 1
     events.watchdog.feed()  # from here on the supervisor counts for it

@@ -132,7 +132,7 @@ class _Receiver:
                 if self._captured == self._taken:
                     if not wait:
                         break
-                    clock.block(self.due)
+                    clock.until(self.due)
                     continue
                 self._take()
             n = min(self._left, frames - done)
@@ -192,7 +192,7 @@ class _Sender:
             if free <= 0:
                 if not wait:
                     break
-                clock.block((self.head - self._depth + FRAMES) * 125 // 2)
+                clock.until((self.head - self._depth + FRAMES) * 125 // 2)
                 continue
             n = min(free, samples - done)
             self._put(source[2 * done : 2 * (done + n)])
@@ -273,13 +273,21 @@ class I2S(io.IOBase):
 
     def readinto(self, buffer):
         """Blocks until full; once polled, returns the bytes that were there."""
-        clock.charge(READ_US)
-        return self.end.transfer(buffer, self._wait)
+        return self._transfer(buffer)
 
     def write(self, buffer):
         """Blocks until queued; once polled, returns the bytes that there was room for."""
+        return self._transfer(buffer)
+
+    def _transfer(self, buffer):
         clock.charge(READ_US)
-        return self.end.transfer(buffer, self._wait)
+        if not self._wait:
+            return self.end.transfer(buffer, False)
+        clock.enter_c()
+        try:
+            return self.end.transfer(buffer, True)
+        finally:
+            clock.leave_c()
 
     def ioctl(self, request, flags):
         """select.poll asks here, and from then on nothing blocks."""
