@@ -11,8 +11,9 @@ from tflite_micro.python.tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from sourdine.flatbuffer import Flatbuffer
+from sourdine.graph import Graph
 from sourdine.plan import Plan
-from sourdine.tflite import Graph, _add_all
+from sourdine.tflite import add_all
 
 TYPES = {"int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8, "int32": schema.TensorType.INT32}
 OPTIONS = {
@@ -127,7 +128,7 @@ def ours(data: bytes, *steps: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     model, plan = Flatbuffer(data).root(), Plan()
     graph = Graph(model, 0)
     sources = [graph.tensor(i).keep(plan) for i in graph.inputs]
-    _add_all(plan, model, graph)
+    add_all(plan, model, graph)
     targets = [graph.tensor(i) for i in graph.outputs]
     places = [target.read(plan)[0] for target in targets]
     arena, weights, calls = plan.finish()

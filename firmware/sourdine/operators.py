@@ -1,24 +1,14 @@
-"""What each operator of a net asks of the plan: its shapes checked, its constants packed, its calls added.
+"""What each operator of a net asks of the plan; here those that move data, and the table of all.
 
-An operator is refused (ModelError) whenever it is not exactly what the kernels do. Tensors are those of
-tflite.py. Numbers of operators, options and types are those of TensorFlow Lite's schema.fbs, version 3.
+An operator is refused (ModelError) whenever it is not exactly what the kernels do. Operators and tensors are
+those of graph.py. Numbers of operators and of their options are those of TensorFlow Lite's schema.fbs, version 3.
 Source: TFLM's micro/kernels/*_common.cc (checks) and kernels/internal/reference (meaning).
 """
 
-import struct
-from array import array
+from sourdine import layers
+from sourdine.graph import check
 
-from sourdine import int8, quantize
-from sourdine.flatbuffer import ModelError
-
-WINDOWS_MAX = 256  # places a filter is put at, in one step
 RUNS_MAX = 64  # copies that one slice may take
-SAME = 0  # padding
-
-
-def check(condition, text):
-    if not condition:
-        raise ModelError(text)
 
 
 def _product(numbers):
@@ -32,9 +22,6 @@ def _axis(axis, tensor):
     axis += len(tensor.shape) if axis < 0 else 0
     check(0 <= axis < len(tensor.shape), f"there is no axis {axis}")
     return axis
-
-
-# Moving data ---------------------------------------------------------------------------------------------
 
 
 def reshape(plan, op):
@@ -118,186 +105,6 @@ def strided_slice(plan, op):
         plan.copy((source[0], place), inner[1], (target[0], i * run * inner[0]), run, run, inner[0])
 
 
-# Layers --------------------------------------------------------------------------------------------------
-
-
-def fully_connected(plan, op):
-    x, w, y = op.input(0), op.weights(1), op.output(0)
-    check(len(w.shape) == 2 and op.options.byte(1) == 0, "its weights are not a plain matrix")
-    m, n = w.shape
-    windows = x.size // n
-    check(windows * n == x.size and windows * m == y.size, "its shapes do not fit together")
-    _layer(plan, op, int8.dense, (x.read(plan), n, windows), (n, m, 1, n), op.options.byte(0))
-
-
-def conv_2d(plan, op):
-    x, w, y = op.input(0), op.weights(1), op.output(0)
-    options = op.options
-    check(len(x.shape) == len(w.shape) == len(y.shape) == 4, "it is not two-dimensional")
-    m, height, width, channels = w.shape
-    check(channels == x.shape[3] and m == y.shape[3], "its channels do not fit together")
-    dilation = options.i32(5, 1), options.i32(4, 1)
-    windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
-    n = height * width * channels
-    _layer(plan, op, int8.dense, windows, (n, m, 1, n), options.byte(3))
-
-
-def depthwise_conv_2d(plan, op):
-    x, w, y = op.input(0), op.weights(1), op.output(0)
-    options = op.options
-    check(len(x.shape) == len(w.shape) == len(y.shape) == 4, "it is not two-dimensional")
-    one, height, width, m = w.shape
-    check(one == 1 and m == x.shape[3] == y.shape[3] and options.i32(3) == 1, "a depth multiplier is not supported")
-    dilation = options.i32(6, 1), options.i32(5, 1)
-    windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
-    _layer(plan, op, int8.depthwise, windows, (height * width, m, m, 1), options.byte(4), 3)
-
-
-def _windows(plan, op, kernel, strides, dilation):
-    """(address, step, count) of the filter's windows, each contiguous; gathered first if they are not."""
-    x, y = op.input(0), op.output(0)
-    batch, _, width, channels = x.shape
-    check(batch == 1 and y.shape[0] == 1, "batches are not supported")
-    check(min(strides) > 0 and min(dilation) > 0, "its strides are not positive")
-    check(kernel[1] == 1 or dilation[1] == 1, "dilation along two axes is not supported")
-    spans = [(kernel[i] - 1) * dilation[i] + 1 for i in (0, 1)]
-    counts = [(x.shape[1 + i] - spans[i]) // strides[i] + 1 for i in (0, 1)]
-    if op.options.byte(0) == SAME:
-        for i in (0, 1):
-            full = -(-x.shape[1 + i] // strides[i])
-            check((full - 1) * strides[i] + spans[i] <= x.shape[1 + i], "padding is not supported")
-            counts[i] = full
-    check(min(counts) > 0 and y.shape[1:3] == tuple(counts), "its output has another shape")
-    rows, columns = counts
-    check(rows * columns <= WINDOWS_MAX, f"more than {WINDOWS_MAX} windows")
-    address, row, run = x.read(plan), width * channels, kernel[1] * channels
-    if kernel[0] == 1 or (kernel[1] == width and dilation[0] == 1):  # each window is one run already
-        if columns == 1:
-            return address, strides[0] * row, rows
-        if rows == 1:
-            return address, strides[1] * channels, columns
-        if strides[0] == 1 and strides[1] * columns == width:
-            return address, strides[1] * channels, rows * columns
-    size = kernel[0] * run
-    gathered = plan.block(rows * columns * size)
-    for i in range(rows * columns):
-        place = i // columns * strides[0] * row + i % columns * strides[1] * channels
-        plan.copy((address[0], place), dilation[0] * row, (gathered, i * size), run, run, kernel[0])
-    return (gathered, 0), size, rows * columns
-
-
-def _layer(plan, op, kernel, windows, sizes, activation, axis=0):
-    """Accumulate and requantise: the common half of all layers. sizes: n per output, m outputs, and pack()'s steps."""
-    x, w, y = op.input(0), op.weights(1), op.output(0)
-    address, step, count = windows
-    n, m = sizes[:2]
-    check(n <= int8.TAPS_MAX, f"more than {int8.TAPS_MAX} products per output")
-    check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
-    bias = op.bias(2, m)
-    scale_x, zero_x, scale_y = quantize.scale(x.scale_bits()), x.zero(), quantize.scale(y.scale_bits())
-
-    def filler(weights, at):
-        """[m biases][m multipliers][m shifts][weights], see int8.dense and requantise."""
-        w.copy(weights, at + 9 * m)
-        int8.pack(weights, weights, array("i", (at + 9 * m, at, n, m, sizes[2], sizes[3])))
-        for i in range(m):
-            total = struct.unpack_from("<i", weights, at + 4 * i)[0] - 128 * n  # of the weights as int8
-            b = bias(i)
-            multiplier, shift = quantize.product(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
-            _pack_multiplier(weights, at + 4 * m, m, i, multiplier, shift, abs(b) + n * 255 * 128)
-            struct.pack_into("<i", weights, at + 4 * i, b - zero_x * total + int8.LIFT)
-
-    at = plan.constant((9 + n) * m, filler)
-    acc = plan.block(4 * count * m)
-    plan.call(kernel, [address, step, count, n, m, at + 9 * m, at, (acc, 0)], count * n * m)
-    _requantise(plan, acc, count, m, at + 4 * m, y, activation)
-
-
-def _pack_multiplier(weights, at, m, i, multiplier, shift, largest):
-    """Multiplier i of m, and its shift, after checking that an accumulator up to `largest` stays in range."""
-    check(-30 <= shift <= 30 and largest << max(shift, 0) < int8.LIFT, "its scales or biases are out of range")
-    struct.pack_into("<i", weights, at + 4 * i, multiplier)
-    weights[at + 4 * m + i] = 32 + shift if shift > 0 else -shift
-
-
-def _requantise(plan, acc, windows, m, at, y, activation):
-    low, high = quantize.limits(activation, quantize.scale(y.scale_bits()), y.zero())
-    out = y.write(plan)
-    plan.use(acc)
-    plan.call(int8.requantise, [(acc, 0), windows, m, at, at + 4 * m, out, y.zero(), low, high, int8.LIFT])
-
-
-# Element by element --------------------------------------------------------------------------------------
-
-
-def mul(plan, op):
-    x, y, out = _operands(op)
-    scales = [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
-    multiplier, shift = quantize.product(*scales)
-    acc = plan.block(4 * x.size)
-    items = [x.read(plan), y.read(plan), y.size, x.size // y.size, x.zero(), y.zero(), (acc, 0), int8.LIFT]
-    plan.call(int8.multiply, items, x.size)
-    at = plan.constant(5, lambda weights, at: _pack_multiplier(weights, at, 1, 0, multiplier, shift, 255 * 255))
-    _requantise(plan, acc, x.size, 1, at, out, op.options.byte(0))
-
-
-def add(plan, op):
-    x, y, out = _operands(op)
-    scales = [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
-    x_part, y_part, (multiplier, shift) = quantize.add(*scales)
-
-    def addends(tensor, part):
-        def filler(weights, at):
-            for value in quantize.addends(part, tensor.zero()):
-                struct.pack_into("<i", weights, at, value + int8.LIFT // 2)
-                at += 4
-
-        return plan.constant(1024, filler)
-
-    acc = plan.block(4 * x.size)
-    tables = addends(x, x_part), addends(y, y_part)
-    plan.call(int8.add, [x.read(plan), y.read(plan), y.size, x.size // y.size, tables[0], tables[1], (acc, 0)], x.size)
-    at = plan.constant(5, lambda weights, at: _pack_multiplier(weights, at, 1, 0, multiplier, shift, 1 << 29))
-    _requantise(plan, acc, x.size, 1, at, out, op.options.byte(0))
-
-
-def _operands(op):
-    """The inputs of a commutative operator, the one with the output's shape first; the other may repeat."""
-    x, y, out = op.input(0), op.input(1), op.output(0)
-    if x.shape != out.shape:
-        x, y = y, x
-    check(x.shape == out.shape, "its output has another shape")
-    tail = list(y.shape)
-    while tail and tail[0] == 1:
-        tail.pop(0)
-    check(tuple(tail) == x.shape[len(x.shape) - len(tail) :], "these shapes cannot be spread over each other")
-    return x, y, out
-
-
-def logistic(plan, op):
-    x, y = op.input(0), op.output(0)
-    check(y.zero() == 0, "its output's zero point is not -128")
-    _lookup(plan, x, y, lambda: quantize.logistic(quantize.scale(x.scale_bits()), x.zero()))
-
-
-def quantise(plan, op):
-    x, y = op.input(0), op.output(0)
-    scale_x, scale_y = quantize.scale(x.scale_bits()), quantize.scale(y.scale_bits())
-    _lookup(plan, x, y, lambda: quantize.convert(scale_x, x.zero(), scale_y, y.zero()))
-
-
-def _lookup(plan, x, y, values):
-    check(x.size == y.size, "its output has another size")
-
-    def filler(weights, at):
-        weights[at : at + 256] = values()
-
-    plan.call(int8.lookup, [x.read(plan), y.write(plan), x.size, plan.constant(256, filler)])
-
-
-# State ---------------------------------------------------------------------------------------------------
-
-
 def var_handle(plan, op):
     op.output(0).variable = op.options.text(0) + b"/" + op.options.text(1)
 
@@ -312,21 +119,21 @@ def assign_variable(plan, op):
     plan.copy(x.read(plan), x.size, (op.variable(plan, x), 0), x.size, x.size)
 
 
+CALL_ONCE, VAR_HANDLE, ASSIGN_VARIABLE = 129, 142, 144
 KNOWN = {
-    0: ("ADD", add),
+    0: ("ADD", layers.add),
     2: ("CONCATENATION", concatenation),
-    3: ("CONV_2D", conv_2d),
-    4: ("DEPTHWISE_CONV_2D", depthwise_conv_2d),
-    9: ("FULLY_CONNECTED", fully_connected),
-    14: ("LOGISTIC", logistic),
-    18: ("MUL", mul),
+    3: ("CONV_2D", layers.conv_2d),
+    4: ("DEPTHWISE_CONV_2D", layers.depthwise_conv_2d),
+    9: ("FULLY_CONNECTED", layers.fully_connected),
+    14: ("LOGISTIC", layers.logistic),
+    18: ("MUL", layers.mul),
     22: ("RESHAPE", reshape),
     45: ("STRIDED_SLICE", strided_slice),
     49: ("SPLIT", split),
     102: ("SPLIT_V", split_v),
-    114: ("QUANTIZE", quantise),
-    142: ("VAR_HANDLE", var_handle),
+    114: ("QUANTIZE", layers.quantise),
+    VAR_HANDLE: ("VAR_HANDLE", var_handle),
     143: ("READ_VARIABLE", read_variable),
-    144: ("ASSIGN_VARIABLE", assign_variable),
+    ASSIGN_VARIABLE: ("ASSIGN_VARIABLE", assign_variable),
 }
-CALL_ONCE, VAR_HANDLE, ASSIGN_VARIABLE = 129, 142, 144
