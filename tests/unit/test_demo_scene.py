@@ -73,6 +73,13 @@ def test_a_recording_keeps_its_level_when_asked_to(tmp_path):
     assert np.abs(samples).max() == pytest.approx(0.3, rel=0.01)
 
 
+def test_the_quiet_around_the_words_of_a_recording_is_left_out(tmp_path):
+    hiss = np.random.default_rng(1).normal(0, 0.002, 5 * 16_000)
+    hiss[32_000:48_000] += 0.3 * np.sin(np.arange(16_000) / 5)
+    soundfile.write(tmp_path / "in.wav", hiss, 16_000)
+    assert soundfile.info(recording(tmp_path / "in.wav", tmp_path / "out")).duration == pytest.approx(1.3, abs=0.03)
+
+
 def test_a_long_recording_is_cut(tmp_path):
     file = recording(tone(tmp_path / "in.wav", scenes.LONGEST + 5), tmp_path / "out")
     assert soundfile.info(file).duration == pytest.approx(scenes.LONGEST)

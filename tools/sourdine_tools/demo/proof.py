@@ -8,6 +8,7 @@ themselves (when each was made). A leak is whatever one of them cannot explain.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -85,12 +86,14 @@ class Verdict:
     bytes: Counter = field(default_factory=Counter)  # name → bytes with headers
     layers: dict[str, int] = field(default_factory=dict)  # socket, relay, records, plaintext, frames: bytes
 
-    @property
+    @cached_property
     def left(self) -> np.ndarray:
         """The room samples that left, each once, sorted."""
-        audio = [piece.indices for piece in self.pieces if piece.name == wire.AUDIO]
-        found = np.unique(np.concatenate(audio)) if audio else np.zeros(0, np.int64)
-        return found[found >= 0]
+        audio = [piece.indices[piece.indices >= 0] for piece in self.pieces]
+        room = np.zeros(max((int(each.max()) + 1 for each in audio if len(each)), default=0), bool)
+        for each in audio:
+            room[each] = True
+        return np.flatnonzero(room)
 
 
 def judge(evidence: Evidence) -> Verdict:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sourdine_board.mistake import Mistake
-from sourdine_tools.demo.scene import Clip, Scene, recorded, recording
+from sourdine_tools.demo.scene import LONGEST, Clip, Scene, recorded, recording
 
 FOLDER = Path(__file__).parents[4] / "shared" / "data" / "dev"
 SPEAKERS = 24  # of them, unless told otherwise
 PER_ROOM = 8
 TALK, COMMAND = "LibriSpeech", "speech-to-intent"  # sources of talk and of commands, in the manifest
-SHORT = (1.5, 4.5)  # s: talk and commands between these
+SHORT = 6.5  # s: of longer commands the words may not be over at CUT
+CUT = 4.5  # s that are taken of talk and commands
 
 
 def rooms(into: Path, folder: Path = FOLDER, speakers: int = SPEAKERS) -> Iterator[Scene]:
@@ -25,24 +26,20 @@ def rooms(into: Path, folder: Path = FOLDER, speakers: int = SPEAKERS) -> Iterat
         rows = sorted(csv.DictReader(file), key=lambda row: row["path"])
     words = list({row["speaker"]: row for row in rows if row["category"] == "positive:alexa"}.values())[:speakers]
     talk, command = (
-        [row for row in rows if row["category"] == "speech" and of in row["source"] and _short(row)]
-        for of in (TALK, COMMAND)
+        [row for row in rows if row["category"] == "speech" and of in row["source"] and float(row["seconds"]) < most]
+        for of, most in ((TALK, float("inf")), (COMMAND, SHORT))
     )
     if not (words and talk and command):
         raise Mistake(f"{folder}/manifest.csv lists no wake words, talk or commands: is it complete?")
 
-    def clip(row: dict[str, str], who: str = "") -> Clip:
-        return Clip(who or row["speaker"].rsplit(":")[-1] or "somebody", recording(folder / row["path"], into, None))
+    def clip(row: dict[str, str], seconds: float = CUT) -> Clip:
+        return Clip(row["speaker"].rsplit(":")[-1], recording(folder / row["path"], into, seconds, peak=None))
 
     for first in range(0, len(words), PER_ROOM):
         some = range(first, min(first + PER_ROOM, len(words)))
         yield recorded(
             [clip(talk[i % len(talk)]) for i in some],
-            [clip(words[i]) for i in some],
+            [clip(words[i], LONGEST) for i in some],
             [clip(command[i % len(command)]) for i in some],
             f"real speakers {first + 1} to {some[-1] + 1} of {len(words)}",
         )
-
-
-def _short(row: dict[str, str]) -> bool:
-    return SHORT[0] <= float(row["seconds"]) <= SHORT[1]

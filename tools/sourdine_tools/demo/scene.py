@@ -19,6 +19,7 @@ PROOF = 3.0  # s: after the button is released the board proves the cut again be
 NOISE_DBFS = -60.0  # pink, the hum of a quiet room
 LONGEST = 12.0  # s: a longer recording is cut
 SHORTEST = 0.15  # s: a shorter one holds no word
+MARGIN = 0.15  # s kept around the words of a recording
 FORMATS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 
 PEOPLE = {"Ann": "heart", "Joe": "joe"}  # who → voice
@@ -144,36 +145,47 @@ def recorded(talk: list[Clip], wake: list[Clip], command: list[Clip], title: str
     return scene
 
 
-def recordings(folder: Path, into: Path, peak: float | None = voices.PEAK) -> list[Clip]:
-    """Every recording in a folder, by name, each called after its file; Mistake if there is none.
-
-    peak  what each is brought to, of full scale; None leaves the level as it was recorded.
-    """
+def recordings(folder: Path, into: Path) -> list[Clip]:
+    """Every recording in a folder, by name, each called after its file; Mistake if there is none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise Mistake(f"{folder} is not a folder: name one that holds WAV, FLAC or MP3 recordings")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS)
     if not found:
         raise Mistake(f"{folder} holds no recording: put WAV, FLAC, MP3, Ogg or AIFF files there")
-    return [Clip(path.stem, recording(path, into, peak)) for path in found]
+    return [Clip(path.stem, recording(path, into)) for path in found]
 
 
-def recording(path: Path, into: Path, peak: float | None = voices.PEAK) -> Path:
-    """One recording of any rate and channels → int16 mono WAV at spec.SAMPLE_RATE in `into`, LONGEST at most."""
+def recording(path: Path, into: Path, longest: float = LONGEST, peak: float | None = voices.PEAK) -> Path:
+    """One recording of any rate and channels → int16 mono WAV at spec.SAMPLE_RATE in `into`; Mistake if it is none.
+
+    Without the quiet before and after its words, `longest` s at most.
+    peak  what it is brought to, of full scale; None leaves the level as it was recorded.
+    """
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise Mistake(f"{path} cannot be read as audio ({error}): convert it to WAV or remove it") from None
     if len(samples) < SHORTEST * rate:
         raise Mistake(f"{path} lasts {len(samples) / rate:.2f} s, too short for a word: remove it")
-    mono = samples[: int(LONGEST * rate)].mean(axis=1)
-    loudest = float(np.abs(mono).max())
+    mono = _words(samples.mean(axis=1), rate)[: int(longest * rate)]
+    loudest = float(np.abs(mono).max(initial=0))
     if not loudest:
         raise Mistake(f"{path} is silent: record it again or remove it")
     if peak is not None:
-        mono *= peak / loudest
+        mono = mono * (peak / loudest)
     out = Path(into) / f"{Path(path).parent.name}-{Path(path).stem}.wav"
     out.parent.mkdir(parents=True, exist_ok=True)
     mono = np.clip(soxr.resample(mono, rate, spec.SAMPLE_RATE), -1, 1)
     soundfile.write(out, mono, spec.SAMPLE_RATE, subtype="PCM_16")
     return out
+
+
+def _words(mono: np.ndarray, rate: int) -> np.ndarray:
+    """From shortly before the first sound to shortly after the last that comes within 20 dB of the loudest."""
+    block = max(rate // 100, 1)
+    loud = np.sqrt((mono[: len(mono) // block * block].reshape(-1, block) ** 2).mean(axis=1))
+    near = np.flatnonzero(loud > loud.max(initial=0) / 10)
+    if not len(near):
+        return mono[:0]
+    return mono[max(near[0] * block - int(MARGIN * rate), 0) : (near[-1] + 1) * block + int(MARGIN * rate)]
