@@ -55,6 +55,7 @@ class Conversation:
         self._credit = asyncio.Event()
         self._callbacks: set[asyncio.Task] = set()
         self._over = asyncio.Event()
+        self._said_why = False
 
     async def run(self) -> None:
         """Talk until either side has had enough."""
@@ -246,6 +247,9 @@ class Conversation:
         await asyncio.wait_for(self._writer.drain(), WRITE_S)
 
     async def _say_error(self, code: int) -> None:
+        if self._said_why:
+            return
+        self._said_why = True
         with contextlib.suppress(OSError, TimeoutError):
             self._send(wire.ERROR, 0, code)
             await self._flush()
