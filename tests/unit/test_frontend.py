@@ -61,7 +61,7 @@ def weights_of_this_host():
 
 
 def corpus():
-    """Sounds that reach every corner, a bit over two minutes."""
+    """Sounds that reach every corner, a minute and a half."""
     import hibari
 
     random = np.random.default_rng(2)
