@@ -106,7 +106,7 @@ class Pointer:
         if not -(1 << bits - 1) <= value < 1 << bits:
             raise Overflow(f"{value} stored through {self.kind}")
         if bits == 32:
-            value = (value + (1 << 31)) % (1 << 32) - (1 << 31)
+            value = (int(value) + (1 << 31)) % (1 << 32) - (1 << 31)
         else:
             value &= (1 << bits) - 1
         self._cells[self._cell(index)] = value

@@ -164,6 +164,19 @@ def test_stores_must_fit_the_cell():
             checked(store)(out, value)
 
 
+def test_a_word_stores_what_either_type_holds():
+    def store(p: ptr32, x: int):
+        p[0] = x
+
+    def store_uint(p: ptr32, x: uint):
+        p[0] = x
+
+    out = array("i", [0])
+    for kernel, value, kept in ((store, -5, -5), (store_uint, 1 << 31, -(1 << 31)), (store_uint, (1 << 32) - 1, -1)):
+        checked(kernel)(out, value)
+        assert out[0] == kept
+
+
 def test_stores_through_augmented_assignment():
     def bump(p: ptr32, i: int):
         p[i] += 5
