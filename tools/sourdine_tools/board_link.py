@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
+import serial
 import serial.tools.list_ports
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
@@ -29,7 +30,7 @@ from sourdine_tools.release import ARCHES
 OLDEST = (1, 24)  # MicroPython: the first whose ESP32 port runs what the firmware uses
 LEASH_MS = 120_000
 READ_S = 5.0  # one read of the serial port; a board that is silent for longer inside an answer is gone
-ENTER_S = 10.0  # for each step into the raw REPL
+ENTER_S = 10  # for each step into the raw REPL
 LISTEN_S = 2.0  # for what a chip says after a reset; the ROM's banner comes within 0.1 s
 START_S = 15.0  # from reset to the program's first line
 
@@ -165,6 +166,11 @@ def _open(port: str) -> SerialTransport:
         raise Mistake(why_closed(port)) from error
 
 
+def line_of(transport: SerialTransport) -> serial.Serial:
+    """The port itself; mpremote swaps it for something else only while it mounts a folder."""
+    return cast(serial.Serial, transport.serial)
+
+
 def why_closed(port: str) -> str:
     """Why `port` could not be opened; mpremote keeps the reason to itself."""
     if os.name == "posix":
@@ -189,19 +195,20 @@ def _enter(transport: SerialTransport, port: str) -> None:
     heard = io.StringIO()
     # mpremote looks at its clock only when a read comes back empty: let that happen between two lines of a chip
     # that boots again and again.
-    transport.serial.timeout = 0.01
+    line = line_of(transport)
+    line.timeout = 0.01
     with explained(port):
         try:
             with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
                 transport.enter_raw_repl(timeout_overall=ENTER_S)
         except TransportError as error:
             raise Mistake(bare_chip.explain(port, heard.getvalue() + listen_to_reset(transport))) from error
-        transport.serial.timeout = READ_S
+        line.timeout = READ_S
 
 
 def listen_to_reset(transport: SerialTransport) -> str:
     """Pull the reset line as esptool does (EN on RTS, IO0 free on DTR) and return what the chip then says."""
-    line = transport.serial
+    line = line_of(transport)
     with contextlib.suppress(OSError):  # a pty has no such lines
         line.dtr, line.rts = False, True
         time.sleep(0.1)
@@ -218,26 +225,27 @@ def first_words(transport: SerialTransport, port: str, patience_s: float) -> str
 
     A chip with native USB drops its port meanwhile.
     """
+    line = line_of(transport)
     said, until = "", time.monotonic() + patience_s
     while time.monotonic() < until:
         try:
-            if not transport.serial.is_open:
-                transport.serial.open()
+            if not line.is_open:
+                line.open()
                 until = min(until, time.monotonic() + 3)  # what it said while the port was away is lost
-            said += transport.serial.read(transport.serial.in_waiting).decode(errors="replace")
+            said += line.read(line.in_waiting).decode(errors="replace")
         except OSError:
             with contextlib.suppress(OSError):
-                transport.serial.close()
+                line.close()
         lines = said.splitlines(keepends=True)
-        for line in lines:
-            if line.startswith("sourdine ") and line.endswith("\n"):
-                return line.strip()
+        for text in lines:
+            if text.startswith("sourdine ") and text.endswith("\n"):
+                return text.strip()
         if said.endswith(">>> ") and "Traceback" in said:
             after = said[said.rindex("Traceback") :].splitlines()[1:]
-            raise ProgramStopped(f"the program on {port} stopped: {next(line for line in after if line[:1] > ' ')}")
+            raise ProgramStopped(f"the program on {port} stopped: {next(text for text in after if text[:1] > ' ')}")
         if said.endswith(">>> "):
             return ""  # no program yet
         time.sleep(0.02)
-    if not transport.serial.is_open:
+    if not line.is_open:
         raise Mistake(f"{port} did not come back after the reset: unplug the board and plug it in again")
     return ""
