@@ -116,7 +116,7 @@ def test_no_audio_reaches_the_disk_or_the_log(house, capfd):
     files = [path for path in house.state.rglob("*") if path.is_file()]
     kept += [path.read_bytes() for path in files]
     assert {path.name for path in files} == {
-        "ca.pem", "ca.key", "server.pem", "server.key", "devices.json", "kitchen.jsonl",
+        "ca.pem", "ca.key", "server.pem", "server.key", "devices.json", "kitchen.jsonl", "lock",
     }  # fmt: skip
     for piece in (NOISE[at : at + 8] for at in range(0, len(NOISE), 97)):
         for place in kept:
@@ -501,10 +501,12 @@ def test_a_name_that_could_be_a_path_is_refused(house, name):
         house.authority.issue(name, csr(new_key()))
 
 
-def test_a_port_that_is_taken_is_the_users_to_mend(house):
+def test_a_port_or_a_folder_that_is_taken_is_the_users_to_mend(house):
     async def story():
         async with running(house) as server:
             with pytest.raises(Mistake, match="cannot listen"):
-                await Server(house.state, port=server.port).start()
+                await Server(house.folder / "other", port=server.port).start()
+            with pytest.raises(Mistake, match="another server uses"):
+                await Server(house.state).start()
 
     asyncio.run(story())

@@ -41,7 +41,7 @@ class Chain:
     before: bytes = ledger.GENESIS  # the head before the last session
     record: bytes = b""  # of the last session
     heads: dict[int, bytes] = field(default_factory=dict)  # after each session in this file
-    lines: int = 0
+    size: int = 0  # bytes of whole lines
     since: int = 0  # sessions up to here were before this file began
     gaps: list[tuple[int, int]] = field(default_factory=list)  # sessions that are missing, both inclusive
     oddities: list[str] = field(default_factory=list)  # sessions where received and sent disagree without cause
@@ -50,13 +50,16 @@ class Chain:
     @classmethod
     def load(cls, state: Path, device: str) -> "Chain":
         chain = cls(Path(state) / "chains" / f"{device}.jsonl")
-        if chain.path.exists():
-            for number, line in enumerate(chain.path.read_text().splitlines(), 1):
-                try:
-                    chain._follow(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-                    raise ChainBroken(chain.path, number, str(error)) from error
-                chain.lines = number
+        if not chain.path.exists():
+            return chain
+        for number, line in enumerate(chain.path.read_bytes().splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break  # power was lost in mid-write: it was never confirmed
+            try:
+                chain._follow(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+                raise ChainBroken(chain.path, number, str(error)) from error
+            chain.size += len(line)
         return chain
 
     def meet(self, serial: int, sessions: int, octets: int, head: bytes, pending: bool) -> bool:
@@ -104,16 +107,18 @@ class Chain:
     def _append(self, fact: dict) -> None:
         new = not self.path.exists()
         private_folder(self.path.parent)
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        line = json.dumps(fact).encode() + b"\n"
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.write(handle, json.dumps(fact).encode() + b"\n")
+            os.ftruncate(handle, self.size)
+            os.pwrite(handle, line, self.size)
             os.fsync(handle)
         finally:
             os.close(handle)
         if new:
             sync_folder(self.path.parent)
+        self.size += len(line)
         self._follow(fact)
-        self.lines += 1
 
     def _follow(self, fact: dict) -> None:
         if "lost" in fact:

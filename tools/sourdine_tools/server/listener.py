@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -53,6 +55,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task] = set()
         self._count = 0
+        self._lock: int | None = None  # on the state folder
 
     @property
     def buffered(self) -> int:
@@ -65,13 +68,21 @@ class Server:
         return {name: each.session for name, each in self.conversations.items() if each.session}
 
     async def start(self) -> None:
-        """Listen. Raises Mistake when the address cannot be used."""
+        """Listen. Raises Mistake when the address cannot be used, or another server uses the state folder."""
+        self._lock = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._unlock()
+            raise Mistake(f"another server uses {self.state}: stop it, or give this one its own --state") from error
         try:
             self._server = await asyncio.start_server(
                 self._accept, self.host, self.port, ssl=self.authority.context(), ssl_handshake_timeout=TLS_S
             )
-        except OSError as error:
-            raise Mistake(f"cannot listen on {self.host} port {self.port}: {error.strerror or error}") from error
+        except (OSError, OverflowError) as error:
+            self._unlock()
+            why = getattr(error, "strerror", None) or error
+            raise Mistake(f"cannot listen on {self.host} port {self.port}: {why}") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -86,6 +97,12 @@ class Server:
         await asyncio.gather(*peers, return_exceptions=True)
         for session in list(self.buffers):
             self.forget(session)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def forget(self, session: Session) -> None:
         """Wipe a session's audio."""
