@@ -248,8 +248,8 @@ class socket(io.IOBase):
         self._poll.register(self._host, flags)
         ready = self._poll.poll(0)
         ready = ready[0][1] if ready else 0
-        if ready:
-            self._connecting = False
+        if ready and self._connecting:
+            self._connecting = self.awaiting = False
         return ready
 
     def _wait_for(self, event):
