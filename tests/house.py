@@ -33,6 +33,7 @@ class House:
         self.sequence = self.session = 0
         self.suite = SUITE
         self.stray_bytes = 0
+        self.unfounded, self.violations = [], []
         self.decisions, self.presses, self.cuts = [WOKE], [PRESSED], [PRESSED + 60]
         self.send("hello", at=2 * RATE)
 
@@ -61,7 +62,8 @@ class House:
 
     def judge(self):
         link = Link(self.plaintext, self.network, hello(self.suite), self.socket)
-        return judge(Evidence(ROOM, self.decisions, self.presses, self.cuts, [link], self.stray_bytes))
+        more = (self.stray_bytes, self.unfounded, self.violations)
+        return judge(Evidence(ROOM, self.decisions, self.presses, self.cuts, [link], *more))
 
     def leaks(self):
         return [str(leak) for leak in self.judge().leaks]

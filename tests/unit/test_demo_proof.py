@@ -185,6 +185,16 @@ def test_bytes_that_left_by_another_way_are_a_leak(house):
     assert any("12 bytes left for somebody" in leak for leak in house.leaks())
 
 
+def test_a_wake_that_only_the_firmware_heard_is_a_leak(house):
+    house.unfounded = [3 * RATE]
+    assert house.leaks() == ["woken without the wake word, from 3.00 s to 3.00 s of the room"]
+
+
+def test_what_the_twin_refused_is_a_leak(house):
+    house.violations = ["listen"]
+    assert house.leaks() == ["the board tried what it may not: listen"]
+
+
 def test_a_socket_that_took_more_than_the_network_carried_is_a_leak(house):
     house.socket.append((22 * RATE, len(house.network) + 100))
     assert any("socket took" in leak for leak in house.leaks())

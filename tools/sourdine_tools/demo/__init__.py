@@ -28,10 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        from sourdine_tools.demo.show import show
-    except ModuleNotFoundError as missing:
-        raise Mistake(f"{missing.name} is not installed: pip install 'sourdine-speaker[demo]'") from None
     own = (arguments.talk, arguments.wake, arguments.commands)
     if any(own) and not all(own):
         raise Mistake("--talk, --wake and --command belong together: name a folder of recordings for each")
@@ -39,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise Mistake("--real brings its own recordings: leave out --talk, --wake and --command")
     if arguments.speakers is not None and (not arguments.real or arguments.speakers < 1):
         raise Mistake("--speakers says how many real speakers: use it with --real and a number from 1 up")
+    try:
+        from sourdine_tools.demo.show import show
+    except ModuleNotFoundError as missing:
+        raise Mistake(f"{missing.name} is not installed: pip install 'sourdine-speaker[demo]'") from None
     with _work(arguments.out, arguments.keep) as work:
         return show(arguments, work)
 

@@ -67,6 +67,11 @@ class Evening:
         found.false = wakes
         return found
 
+    def best_score(self, said: Utterance) -> float:
+        """The highest wake score during an utterance or shortly after."""
+        at, score = self.scores.T
+        return float(score[(at >= said.at) & (at <= said.at + said.seconds + AFTER)].max(initial=0.0))
+
     def commands(self) -> tuple[int, int]:
         """(samples of the commands after a wake word that was heard which left, samples of these commands)."""
         arrived = total = 0

@@ -60,13 +60,14 @@ def summary(evenings: list[Evening]) -> list[str]:
     speakers = {said.who for said in heard + missed}
     false = sum(len(each.false) for each in hearings)
     leaks = [leak for evening in evenings for leak in evening.verdict.leaks]
+    why = [f"{said.who} (best score {e.best_score(said):.2f})" for e in evenings for said in e.hearing().missed]
     gone, total = (sum(each) for each in zip(*(evening.private() for evening in evenings), strict=True))
     return [
         (
             f"{len(speakers)} speakers in {len(evenings)} rooms: {len(heard)} of {len(heard) + len(missed)} wake words heard, "
             f"{false} false wakes."
         ),
-        f"Missed: {', '.join(said.who for said in missed) or 'nobody'}.",
+        f"Missed: {', '.join(why) or 'nobody'}.",
         f"Leaked: {'; '.join(map(str, leaks)) or 'nothing'}. Private talk: {gone:,} of {total:,} samples left.",
     ]
 

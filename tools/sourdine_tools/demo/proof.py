@@ -1,8 +1,8 @@
 """Did anything leave the house that may not? Judged from what others saw, never from the firmware's own counters.
 
-Four witnesses: the twin (when the wake score crossed its cutoff, when the button was pressed, how many bytes its
-sockets took), the relay (every byte on the network), the server's tap (the plaintext) and the marks in the samples
-themselves (when each was made). A leak is whatever one of them cannot explain.
+The witnesses: the twin (when the wake was decided, when the button was pressed, how many bytes its sockets took),
+another implementation of the wake word (whether there was one), the relay (every byte on the network), the server's tap
+(the plaintext) and the marks in the samples themselves (when each was made). A leak is whatever one cannot explain.
 """
 
 from collections import Counter
@@ -46,11 +46,13 @@ class Link:
 @dataclass
 class Evidence:
     room: int  # samples in the room
-    decisions: list[int]  # room sample at which the wake score crossed its cutoff
+    decisions: list[int]  # room sample at which the firmware decided that it heard the wake word, and could have
     presses: list[int]  # room sample at which the mute button went in
     cuts: list[int]  # room sample at which the microphone's contact opened
     links: list[Link]
     stray_bytes: int = 0  # what the twin's sockets took for anybody but the relay
+    unfounded: list[int] = field(default_factory=list)  # decisions where no wake word was to be heard
+    violations: list[str] = field(default_factory=list)  # what the twin refused: to listen, another protocol ...
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def judge(evidence: Evidence) -> Verdict:
         _account(link, verdict)
     if evidence.stray_bytes:
         verdict.leaks.append(Leak(f"{evidence.stray_bytes} bytes left for somebody who is not the server"))
+    verdict.leaks += [Leak("woken without the wake word", first=at, last=at) for at in evidence.unfounded]
+    verdict.leaks += [Leak(f"the board tried what it may not: {what}") for what in evidence.violations]
     for link in evidence.links:
         _read(link, evidence.room, verdict)
     verdict.lawful = _lawful(evidence, verdict.pieces)

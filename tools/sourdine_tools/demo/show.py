@@ -15,6 +15,7 @@ from sourdine_tools.release import FIRMWARE
 def show(arguments: argparse.Namespace, work: Path) -> int:
     """Play, prove, draw. Returns the exit status."""
     steps = Steps()
+    stem = "broken" if arguments.break_gate else "real" if arguments.real else "demo"
     scenes = _scenes(arguments, work, steps)
     source = FIRMWARE
     if arguments.break_gate:
@@ -25,7 +26,7 @@ def show(arguments: argparse.Namespace, work: Path) -> int:
         evenings = []
         for number, each in enumerate(scenes, 1):
             evening = stage.play(each)
-            name = f"demo-{number}" if len(scenes) > 1 else "demo"
+            name = f"{stem}-{number}" if len(scenes) > 1 else stem
             with steps("draw the picture"):
                 picture.draw(evening, arguments.out / f"{name}.png")
                 page.write(evening, arguments.out / f"{name}.png", arguments.out / f"{name}.html")
@@ -33,7 +34,7 @@ def show(arguments: argparse.Namespace, work: Path) -> int:
         steps.say("", *(line for name, evening in evenings for line in _told(arguments.out / name, evening)))
         if len(evenings) > 1:
             steps.say(*note.summary([evening for _, evening in evenings]))
-        (arguments.out / "note.txt").write_text(note.text([evening for _, evening in evenings]), encoding="utf-8")
+        (arguments.out / f"{stem}.txt").write_text(note.text([evening for _, evening in evenings]), encoding="utf-8")
         if arguments.break_gate:
             _verify(stage, steps)
     steps.say(f"done in {steps.seconds:.0f} s")

@@ -51,13 +51,14 @@ class Stage:
             self.board.wait("end", timeout=60 + PATIENCE * scene.seconds)
         with self._steps("ask the witnesses: twin, network, server, the samples themselves"):
             trace = _this_life(self.board.trace)
-            found, links = witnesses.evidence(trace, room, self._relay.connections, self._tap)
+            heard = _padded(self.board.heard(), room)
+            found, links = witnesses.evidence(trace, heard, self._relay.connections, self._tap)
             manifest = json.loads(model_files(MODEL)[0].read_text())
             scores = [(event["us"] / 1e6, event["value"] / 255) for event in trace if event["kind"] == "probe"]
             return Evening(
                 scene=scene,
                 room=scene.samples(),
-                heard=_padded(self.board.heard(), room),
+                heard=heard,
                 scores=np.array(scores).reshape(-1, 2),
                 cutoff=manifest["micro"]["probability_cutoff"],
                 verdict=judge(found),

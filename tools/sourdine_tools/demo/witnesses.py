@@ -11,6 +11,7 @@ from sourdine import spec
 from sourdine_board.twin import marks
 from sourdine_tools.demo.proof import SMUGGLED, Evidence, Link, clock
 from sourdine_tools.demo.relay import IN, OUT, Connection
+from sourdine_tools.demo.second_opinion import confirmed
 from sourdine_tools.server import Server, Session
 
 SETTLE_S = 5.0  # host's time for what is on its way to arrive, when the room is over
@@ -42,10 +43,13 @@ class Tap:
         self.held.append((self._latest, len(self.plaintext[self._latest]), self.server.buffered))
 
 
-def evidence(trace: list[dict], room: int, relayed: list[Connection], tap: Tap) -> tuple[Evidence, dict[str, Link]]:
+def evidence(
+    trace: list[dict], heard: np.ndarray, relayed: list[Connection], tap: Tap
+) -> tuple[Evidence, dict[str, Link]]:
     """The evidence of one life of the chip, and its links by the tap's name for them.
 
     trace    the twin's events since that life began
+    heard    int16, what the microphone gave; as long as the room
     relayed  all connections that the relay ever saw, as the tap all plaintext: this life's are the last ones
     """
     sockets = _sockets(trace)
@@ -57,13 +61,17 @@ def evidence(trace: list[dict], room: int, relayed: list[Connection], tap: Tap) 
     names = list(tap.plaintext)[len(tap.plaintext) - len(talking) :]
     for name, link in zip(names, talking, strict=False):
         link.plaintext = bytes(tap.plaintext[name])
+    wakes = [_index(event) for event in trace if event["kind"] == "probe" and event["result"] is True]
+    founded = confirmed(wakes, heard)
     found = Evidence(
-        room=room,
-        decisions=[_index(event) for event in trace if event["kind"] == "probe" and event.get("result") is True],
+        room=len(heard),
+        decisions=founded,
         presses=[_index(event) for event in trace if event["kind"] == "button" and event["pressed"]],
         cuts=[event["index"] for event in trace if event["kind"] == "contact" and not event["closed"]],
         links=bare,
         stray_bytes=sum(writes[-1][1] for writes in sockets[len(own) :]),
+        unfounded=[wake for wake in wakes if wake not in founded],
+        violations=[str(event["what"]) for event in trace if event["kind"] == "violation"],
     )
     return found, dict(zip(names, talking, strict=False))
 
