@@ -144,7 +144,7 @@ def test_sessions_replies_and_ledgers_agree(house):
         assert state["played"] == 80_000 and not state["pending"]
         assert server.got == [(1, spec.SILENCE, PATTERN[:32_000]), (2, spec.CAP, PATTERN[:32_000])]
     chain = Chain.load(house.state, "kitchen")
-    assert (chain.sessions, chain.bytes, chain.head.hex()) == (2, 64_000, state["head"])
+    assert (chain.sessions, chain.audio_bytes, chain.head.hex()) == (2, 64_000, state["head"])
     assert not chain.oddities and not chain.gaps
 
 

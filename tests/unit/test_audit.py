@@ -95,7 +95,7 @@ def test_honest_ledgers_are_equal(pair):
     for reason in (spec.SILENCE, spec.MUTE, spec.CAP, spec.SERVER, spec.FAULT):
         pair.session(reason=reason)
     assert pair.verdict() == audit.Verdict(True, [])
-    assert pair.chain.bytes == pair.board.bytes == 1000
+    assert pair.chain.audio_bytes == pair.board.bytes == 1000
 
 
 def test_a_session_that_is_not_confirmed_yet_is_no_difference(pair):

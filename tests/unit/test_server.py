@@ -183,7 +183,7 @@ def test_a_broken_session_ends_as_link_lost_and_its_record_may_come_later(house)
             second.samples = 2_000
             await second.end(record=record)
             chain = Chain.load(house.state, "kitchen")
-            assert (chain.sessions, chain.bytes, chain.head) == (1, 4_000, first.head)
+            assert (chain.sessions, chain.audio_bytes, chain.head) == (1, 4_000, first.head)
             assert not chain.lost and not chain.oddities
             assert json.loads(chain.path.read_text().splitlines()[-1])["received"] == 1_600
 

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ChainBroken as broken:
         print(f"the server's file was changed: {broken}")
         return 1
-    print(f"server: {_sum(chain.sessions, chain.bytes)}, head {chain.head.hex()[:16]}")
+    print(f"server: {_sum(chain.sessions, chain.audio_bytes)}, head {chain.head.hex()[:16]}")
     verdict = compare(state, chain)
     for line in verdict.lines:
         print(line)
@@ -102,8 +102,8 @@ def compare(board: ledger.State, chain) -> Verdict:
     elif ahead == 0:
         if board.head != chain.head:
             wrong.append(_first_difference(board, chain))
-        elif board.bytes != chain.bytes:
-            wrong.append(f"the same head, but {board.bytes} bytes on the board and {chain.bytes} at the server")
+        elif board.bytes != chain.audio_bytes:
+            wrong.append(f"the same head, but {board.bytes} bytes on the board and {chain.audio_bytes} at the server")
     elif ahead == 1 and ledger.next_head(chain.head, board.record) == board.head and board.flags & ledger.PENDING:
         notes.append(f"the board is ahead: {_describe(board.record)} has not been confirmed by the server yet")
     else:

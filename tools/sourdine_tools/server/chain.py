@@ -36,7 +36,7 @@ class Chain:
     path: Path
     serial: str | None = None
     sessions: int = 0
-    bytes: int = 0
+    audio_bytes: int = 0
     head: bytes = ledger.GENESIS
     before: bytes = ledger.GENESIS  # the head before the last session
     record: bytes = b""  # of the last session
@@ -133,7 +133,7 @@ class Chain:
             else:
                 self.serial = fact["paired"]
                 self.since = fact["sessions"]
-            self.sessions, self.bytes = fact["sessions"], fact["bytes"]
+            self.sessions, self.audio_bytes = fact["sessions"], fact["bytes"]
             self.head = self.before = bytes.fromhex(fact["head"])
             self.record = b""
 
@@ -149,7 +149,7 @@ class Chain:
         self.before, self.head, self.record = self.head, head, record
         self.sessions += 1
         self.heads[self.sessions] = head
-        self.bytes += 2 * fact["samples"]
+        self.audio_bytes += 2 * fact["samples"]
         self.lost.pop(fact["session"], None)
         odd = oddity(fact["samples"], reason, fact["sha256"], fact["received"], fact["received_sha256"])
         if odd:

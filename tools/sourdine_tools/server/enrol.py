@@ -146,7 +146,7 @@ def request(code: str, csr_pem: bytes, host: str, port: int) -> Enrolled:
     first = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody; it is only asked what it claims to be
     first.check_hostname = False
     first.verify_mode = ssl.CERT_NONE
-    ca_pem = _ask(first, host, port, {"ask": "ca"}, "ca")
+    ca_pem = _ask(first, host, port, {"ask": "ca"}, "ca")["ca"]
     try:
         ca_der = x509.load_pem_x509_certificate(ca_pem.encode()).public_bytes(Encoding.DER)
     except ValueError as error:
@@ -165,8 +165,8 @@ def request(code: str, csr_pem: bytes, host: str, port: int) -> Enrolled:
     return Enrolled(reply["device"], ca_der, certificate.public_bytes(Encoding.DER), SERVER_NAME, host, port)
 
 
-def _ask(context: ssl.SSLContext, host: str, port: int, question: dict, *keys: str):
-    """One question on one connection. Returns the value of the one key, or the whole answer if there are more."""
+def _ask(context: ssl.SSLContext, host: str, port: int, question: dict, *keys: str) -> dict[str, str]:
+    """One question on one connection; the answer must have these keys."""
     answer = b""
     try:
         with (
@@ -189,7 +189,6 @@ def _ask(context: ssl.SSLContext, host: str, port: int, question: dict, *keys: s
         reply = json.loads(answer)
         if "error" in reply:
             raise Mistake(f"the server says: {str(reply['error'])[:200]}")
-        values = {key: str(reply[key]) for key in keys}
+        return {key: str(reply[key]) for key in keys}
     except (ValueError, KeyError, TypeError) as error:
         raise Mistake(f"{host} port {port} is not a Sourdine server; check the address") from error
-    return values if len(keys) > 1 else values[keys[0]]

@@ -80,6 +80,13 @@ def check_name(name: str) -> str:
     return name
 
 
+def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{path} holds a key of another kind")  # noqa: TRY004  the file is wrong, not the program
+    return key
+
+
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -141,7 +148,7 @@ class Authority:
             self._devices_path = self.folder / "devices.json"
             if not self._ca_path.exists():
                 self._make_ca()
-            self._key = serialization.load_pem_private_key(self._ca_key_path.read_bytes(), None)
+            self._key = _load_key(self._ca_key_path)
             self.certificate = x509.load_pem_x509_certificate(self._ca_path.read_bytes())
             if self._server_needs_renewal():
                 self._make_server()
@@ -227,7 +234,7 @@ class Authority:
         if not (self._server_path.exists() and self._server_key_path.exists()):
             return True
         certificate = x509.load_pem_x509_certificate(self._server_path.read_bytes())
-        key = serialization.load_pem_private_key(self._server_key_path.read_bytes(), None)
+        key = _load_key(self._server_key_path)
         return (
             certificate.not_valid_after_utc < _now() + RENEW_BEFORE
             or certificate.issuer != self.certificate.subject
