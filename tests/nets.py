@@ -131,13 +131,13 @@ def ours(data: bytes, *steps: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     add_all(plan, model, graph)
     targets = [graph.tensor(i) for i in graph.outputs]
     places = [target.read(plan)[0] for target in targets]
-    arena, weights, calls = plan.finish()
+    arena, calls = plan.finish()
     out = []
     for inputs in steps:
         for x, block in zip(inputs, sources, strict=True):
             arena[block.place : block.place + block.size] = biased(x).tobytes()
-        for kernel, table in calls:
-            kernel(arena, weights, table)
+        for kernel, constants, table in calls:
+            kernel(arena, constants, table)
         out.append([])
         for target, block in zip(targets, places, strict=True):
             y = np.frombuffer(bytes(arena[block.place : block.place + block.size]), np.uint8).reshape(target.shape)

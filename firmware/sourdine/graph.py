@@ -9,7 +9,7 @@ from sourdine.flatbuffer import ModelError
 SIZE_MAX = 524_288  # bytes of a model file, so of anything in it
 OPERATORS_MAX = 256
 TENSORS_MAX = 512
-VARIABLES_MAX = 32
+ENDS_MAX = 33  # inputs, and outputs: features or score, and states
 INT32, UINT8, INT8 = 2, 3, 9  # types of tensors
 
 
@@ -20,9 +20,11 @@ def check(condition, text):
 
 
 class Tensor:
-    """One tensor of the file, and where it lives in the plan."""
+    """One tensor of a graph, for as long as one operator is looked at: what lasts is in the graph and the plan."""
 
-    def __init__(self, table, model):
+    def __init__(self, graph, index, table, buffer):
+        self._graph = graph
+        self._index = index
         self._data = table.data
         self.shape = table.integers(0, 6)
         self.type = table.byte(1)
@@ -31,7 +33,6 @@ class Tensor:
             check(0 < n <= SIZE_MAX, "a tensor's shape is not positive")
             self.size *= n
             check(self.size <= SIZE_MAX, "a tensor is too large")
-        buffer = model.item(4, table.u32(2))
         check(buffer.u32(1) == 0, "constants outside the model are not supported")
         self._at, self._length = buffer.vector(0, 1)
         check(self._length in (0, self.size * (4 if self.type == INT32 else 1)), "a constant has another size")
@@ -39,8 +40,6 @@ class Tensor:
         self.scales = quantization.vector(2, 4)
         self._zeros = quantization.vector(3, 8)
         self.axis = quantization.i32(6)
-        self.variable = None  # name, if this is a handle
-        self._block = None
 
     def scale_bits(self, index=0):
         """Bits of the float32 scale; the last one serves every index beyond it."""
@@ -64,37 +63,41 @@ class Tensor:
 
     def read(self, plan):
         """(block, offset) of its data, in use until now at least."""
-        if self._block is None:
+        block = self._graph.blocks.get(self._index)
+        if block is None:
             check(self.is_constant(), "a tensor is used before anything is in it")
-            self.keep(plan)
-            plan.preload(self._block, self.load)
-        plan.use(self._block)
-        return self._block, 0
+            block = self.keep(plan)
+            plan.load(block, self.content())
+        plan.use(block)
+        return block, 0
 
     def write(self, plan):
         """(block, offset) for its data, which lives from now on."""
-        self._bias()
-        check(self._block is None and not self._length, "a tensor is written twice")
-        self._block = plan.block(self.size)
-        return self._block, 0
+        check(not self.is_constant(), "a constant is written")
+        return self._place(plan.block(self.size)), 0
 
     def keep(self, plan):
         """Live for ever: an input, or a constant. Returns the block."""
-        self._bias()
-        check(self._block is None, "a tensor is written twice")
-        self._block = plan.block(self.size, keep=True)
-        return self._block
+        return self._place(plan.block(self.size, keep=True))
 
-    def load(self, arena, at):
-        """A constant's bytes as the plan holds them."""
-        self.copy(arena, at)
-        bias = self._bias()
-        for i in range(at, at + self.size):
-            arena[i] ^= bias
+    def _place(self, block):
+        self._bias()
+        check(self._index not in self._graph.blocks, "a tensor is written twice")
+        self._graph.blocks[self._index] = block
+        return block
 
     def copy(self, target, at):
         """A constant's bytes as they are in the file."""
         self._data.copy(self._at, self.size, target, at)
+
+    def content(self):
+        """A constant's bytes as the plan holds them."""
+        out = bytearray(self.size)
+        self.copy(out, 0)
+        bias = self._bias()
+        for i in range(self.size):
+            out[i] ^= bias
+        return out
 
     def integers(self):
         """A small int32 constant."""
@@ -113,27 +116,28 @@ class Tensor:
     def is_bias(self, size):
         return self.type == INT32 and self._length == 4 * size
 
-    def same_scale(self, other):
-        return self.type == other.type and self.scale_bits() == other.scale_bits() and self.zero() == other.zero()
+    def kind(self):
+        """What two tensors share if one can stand for the other."""
+        return self.size, self.type, self.scale_bits(), self.zero()
 
 
 class Graph:
-    """One subgraph: tensors on demand, operators in order."""
+    """One subgraph: tensors and operators on demand."""
 
     def __init__(self, model, index):
         self._model = model
         self._table = model.item(2, index)
-        self._tensors = {}
-        self.inputs = self._table.integers(1, VARIABLES_MAX + 1)
-        self.outputs = self._table.integers(2, VARIABLES_MAX + 1)
+        self.blocks = {}  # of the tensors that have data already, by index
+        self.names = {}  # of the variables that tensors are handles of, by index
+        self.inputs = self._table.integers(1, ENDS_MAX)
+        self.outputs = self._table.integers(2, ENDS_MAX)
         check(self._table.vector(0)[1] <= TENSORS_MAX, f"more than {TENSORS_MAX} tensors")
         self.size = self._table.vector(3)[1]
         check(self.size <= OPERATORS_MAX, f"more than {OPERATORS_MAX} operators")
 
     def tensor(self, index):
-        if index not in self._tensors:
-            self._tensors[index] = Tensor(self._table.item(0, index), self._model)
-        return self._tensors[index]
+        table = self._table.item(0, index)
+        return Tensor(self, index, table, self._model.item(4, table.u32(2)))
 
     def operator(self, index):
         return Operator(self._model, self, self._table.item(3, index))
@@ -175,13 +179,13 @@ class Operator:
         check(tensor.is_bias(size), f"its bias is not {size} constants")
         return tensor.integer
 
-    def variable(self, plan, tensor):
-        """Block of the variable that input 0 is a handle of; it holds what `tensor` holds."""
-        name = self.input(0).variable
+    def name_variable(self, name):
+        """Output 0 is a handle of the variable of this name."""
+        check(len(self.outputs) == 1, "it has no output")
+        self._graph.names[self.outputs[0]] = name
+
+    def variable(self):
+        """Name of the variable that input 0 is a handle of."""
+        name = self._graph.names.get(self.inputs[0]) if self.inputs else None
         check(name is not None, "its first input is not a variable")
-        if name not in plan.variables:
-            check(len(plan.variables) < VARIABLES_MAX, f"more than {VARIABLES_MAX} variables")
-            plan.variables[name] = plan.block(tensor.size, keep=True), tensor
-        block, first = plan.variables[name]
-        check(first.size == tensor.size and first.same_scale(tensor), "a variable changes its size or scale")
-        return block
+        return name

@@ -2,7 +2,7 @@
 
     kernel(arena, weights, table)
       arena    bytes: every tensor, state and accumulator of the model
-      weights  bytes: constants, packed when the model was loaded; only pack() writes there
+      weights  bytes: the call's constants, packed when the model was loaded; only pack() writes there
       table    int32, none negative: byte offsets into the two, counts and sizes, listed per kernel
 
 A plan is a list of such calls. The kernels trust their tables: plan.py checks every offset and size.

@@ -10,6 +10,7 @@ from array import array
 
 from sourdine import int8, quantize
 from sourdine.graph import check
+from sourdine.plan import NOTHING
 
 WINDOWS_MAX = 256  # places a filter is put at, in one step
 SAME, VALID = 0, 1  # paddings of the schema
@@ -82,78 +83,69 @@ def _windows(plan, op, kernel, strides, dilation):
 
 def _layer(plan, op, kernel, windows, sizes, activation, axis=0):
     """Accumulate and requantise: the common half of all layers. sizes: n per output, m outputs, and pack()'s steps."""
-    x, w, y = op.input(0), op.weights(1), op.output(0)
+    x, w, y, bias = op.input(0), op.weights(1), op.output(0), op.bias(2, sizes[1])
     address, step, count = windows
-    n, m = sizes[:2]
+    n, m, item_step, row_step = sizes
     check(n <= int8.TAPS_MAX, f"more than {int8.TAPS_MAX} products per output")
     check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
-    bias = op.bias(2, m)
-    scale_x, zero_x, scale_y = quantize.scale(x.scale_bits()), x.zero(), quantize.scale(y.scale_bits())
-
-    def filler(weights, at):
-        """[m biases][m multipliers][m shifts][weights], see int8.dense and requantise."""
-        w.copy(weights, at + 9 * m)
-        int8.pack(weights, weights, array("i", (at + 9 * m, at, n, m, sizes[2], sizes[3])))
-        for i in range(m):
-            total = struct.unpack_from("<i", weights, at + 4 * i)[0] - 128 * n  # of the weights as int8
-            b = bias(i)
-            multiplier, shift = quantize.product(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
-            _pack_multiplier(weights, at + 4 * m, m, i, multiplier, shift, abs(b) + n * 255 * 128)
-            struct.pack_into("<i", weights, at + 4 * i, b - zero_x * total + int8.LIFT)
-
-    at = plan.constant((9 + n) * m, filler)
+    constants = plan.constants((9 + n) * m)  # m biases, m multipliers, m shifts, weights
     acc = plan.block(4 * count * m)
-    plan.call(kernel, [address, step, count, n, m, at + 9 * m, at, (acc, 0)], count * n * m)
-    _requantise(plan, acc, count, m, at + 4 * m, y, activation)
+    plan.call(kernel, constants, [address, step, count, n, m, 9 * m, 0, (acc, 0)], count * n * m)
+    _requantise(plan, constants, acc, count, m, 4 * m, y, activation)
+    w.copy(constants, 9 * m)
+    int8.pack(NOTHING, constants, array("i", (9 * m, 0, n, m, item_step, row_step)))
+    scale_x, zero_x, scale_y = quantize.scale(x.scale_bits()), x.zero(), quantize.scale(y.scale_bits())
+    for i in range(m):
+        total = struct.unpack_from("<i", constants, 4 * i)[0] - 128 * n  # of the weights as int8
+        b = bias(i)
+        multiplier = quantize.product(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
+        _pack_multiplier(constants, 4 * m, m, i, multiplier, abs(b) + n * 255 * 128)
+        struct.pack_into("<i", constants, 4 * i, b - zero_x * total + int8.LIFT)
 
 
-def _pack_multiplier(weights, at, m, i, multiplier, shift, largest):
+def _pack_multiplier(constants, at, m, i, multiplier, largest):
     """Multiplier i of m, and its shift, after checking that an accumulator up to `largest` stays in range."""
+    q, shift = multiplier
     check(-30 <= shift <= 30 and largest << max(shift, 0) < int8.LIFT, "its scales or biases are out of range")
-    struct.pack_into("<i", weights, at + 4 * i, multiplier)
-    weights[at + 4 * m + i] = 32 + shift if shift > 0 else -shift
+    struct.pack_into("<i", constants, at + 4 * i, q)
+    constants[at + 4 * m + i] = 32 + shift if shift > 0 else -shift
 
 
-def _requantise(plan, acc, windows, m, at, y, activation):
+def _requantise(plan, constants, acc, windows, m, at, y, activation):
+    """The second half: accumulators to y, by m multipliers and shifts at offset `at`."""
     low, high = quantize.limits(activation, quantize.scale(y.scale_bits()), y.zero())
     out = y.write(plan)
     plan.use(acc)
-    plan.call(int8.requantise, [(acc, 0), windows, m, at, at + 4 * m, out, y.zero(), low, high, int8.LIFT])
+    items = [(acc, 0), windows, m, at, at + 4 * m, out, y.zero(), low, high, int8.LIFT]
+    plan.call(int8.requantise, constants, items)
 
 
 def mul(plan, op):
-    x, y, out = _operands(op)
-    scales = [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
-    multiplier, shift = quantize.product(*scales)
+    x, y, out, scales = _operands(op)
+    constants = plan.constants(5)
+    _pack_multiplier(constants, 0, 1, 0, quantize.product(*scales), 255 * 255)
     acc = plan.block(4 * x.size)
     items = [x.read(plan), y.read(plan), y.size, x.size // y.size, x.zero(), y.zero(), (acc, 0), int8.LIFT]
-    plan.call(int8.multiply, items, x.size)
-    at = plan.constant(5, lambda weights, at: _pack_multiplier(weights, at, 1, 0, multiplier, shift, 255 * 255))
-    _requantise(plan, acc, x.size, 1, at, out, op.options.byte(0))
+    plan.call(int8.multiply, constants, items, x.size)
+    _requantise(plan, constants, acc, x.size, 1, 0, out, op.options.byte(0))
 
 
 def add(plan, op):
-    x, y, out = _operands(op)
-    scales = [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
-    x_part, y_part, (multiplier, shift) = quantize.add(*scales)
-
-    def addends(tensor, part):
-        def filler(weights, at):
-            for value in quantize.addends(part, tensor.zero()):
-                struct.pack_into("<i", weights, at, value + int8.LIFT // 2)
-                at += 4
-
-        return plan.constant(1024, filler)
-
+    x, y, out, scales = _operands(op)
+    *parts, multiplier = quantize.add(*scales)
+    constants = plan.constants(2048 + 5)
+    for i, tensor in enumerate((x, y)):
+        values = quantize.addends(parts[i], tensor.zero())
+        struct.pack_into("<256i", constants, 1024 * i, *[value + int8.LIFT // 2 for value in values])
+    _pack_multiplier(constants, 2048, 1, 0, multiplier, 1 << 29)
     acc = plan.block(4 * x.size)
-    tables = addends(x, x_part), addends(y, y_part)
-    plan.call(int8.add, [x.read(plan), y.read(plan), y.size, x.size // y.size, tables[0], tables[1], (acc, 0)], x.size)
-    at = plan.constant(5, lambda weights, at: _pack_multiplier(weights, at, 1, 0, multiplier, shift, 1 << 29))
-    _requantise(plan, acc, x.size, 1, at, out, op.options.byte(0))
+    items = [x.read(plan), y.read(plan), y.size, x.size // y.size, 0, 1024, (acc, 0)]
+    plan.call(int8.add, constants, items, x.size)
+    _requantise(plan, constants, acc, x.size, 1, 2048, out, op.options.byte(0))
 
 
 def _operands(op):
-    """The inputs of a commutative operator, the one with the output's shape first; the other may repeat."""
+    """(x, y, output, their scales) of a commutative operator: x has the output's shape, y may have to repeat."""
     x, y, out = op.input(0), op.input(1), op.output(0)
     if x.shape != out.shape:
         x, y = y, x
@@ -162,25 +154,23 @@ def _operands(op):
     while tail and tail[0] == 1:
         tail.pop(0)
     check(tuple(tail) == x.shape[len(x.shape) - len(tail) :], "these shapes cannot be spread over each other")
-    return x, y, out
+    return x, y, out, [quantize.scale(tensor.scale_bits()) for tensor in (x, y, out)]
 
 
 def logistic(plan, op):
     x, y = op.input(0), op.output(0)
     check(y.zero() == 0, "its output's zero point is not -128")
-    _lookup(plan, x, y, lambda: quantize.logistic(quantize.scale(x.scale_bits()), x.zero()))
+    _lookup(plan, x, y, quantize.logistic(quantize.scale(x.scale_bits()), x.zero()))
 
 
 def quantise(plan, op):
     x, y = op.input(0), op.output(0)
     scale_x, scale_y = quantize.scale(x.scale_bits()), quantize.scale(y.scale_bits())
-    _lookup(plan, x, y, lambda: quantize.convert(scale_x, x.zero(), scale_y, y.zero()))
+    _lookup(plan, x, y, quantize.convert(scale_x, x.zero(), scale_y, y.zero()))
 
 
 def _lookup(plan, x, y, values):
     check(x.size == y.size, "its output has another size")
-
-    def filler(weights, at):
-        weights[at : at + 256] = values()
-
-    plan.call(int8.lookup, [x.read(plan), y.write(plan), x.size, plan.constant(256, filler)])
+    constants = plan.constants(256)
+    constants[:] = values
+    plan.call(int8.lookup, constants, [x.read(plan), y.write(plan), x.size, 0])

@@ -106,17 +106,17 @@ def strided_slice(plan, op):
 
 
 def var_handle(plan, op):
-    op.output(0).variable = op.options.text(0) + b"/" + op.options.text(1)
+    op.name_variable(op.options.text(0) + b"/" + op.options.text(1))
 
 
 def read_variable(plan, op):
     y = op.output(0)
-    plan.copy((op.variable(plan, y), 0), y.size, y.write(plan), y.size, y.size)
+    plan.copy((plan.variable(op.variable(), y), 0), y.size, y.write(plan), y.size, y.size)
 
 
 def assign_variable(plan, op):
     x = op.input(1)
-    plan.copy(x.read(plan), x.size, (op.variable(plan, x), 0), x.size, x.size)
+    plan.copy(x.read(plan), x.size, (plan.variable(op.variable(), x), 0), x.size, x.size)
 
 
 CALL_ONCE, VAR_HANDLE, ASSIGN_VARIABLE = 129, 142, 144

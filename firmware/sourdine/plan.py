@@ -1,10 +1,11 @@
 """A plan: kernel calls over one arena, which is laid out so that blocks in use at the same time never overlap.
 
-Filled in three strides: operators ask for blocks of the arena, for constants and for calls; then every block
-gets its place; then the calls get their tables and the constants their bytes. After that nothing allocates.
-Caps bound what any model file may cost the board in memory and time.
+Filled in two strides: operators ask for blocks of the arena, for constants and for calls; then every block gets
+its place, and the calls their tables. After that nothing allocates. Caps bound what any model file may cost the
+board in memory and time.
 """
 
+import gc
 from array import array
 
 from sourdine import int8
@@ -13,9 +14,17 @@ from sourdine.flatbuffer import ModelError
 ARENA_MAX = 49_152  # bytes of tensors, states and accumulators; a microWakeWord model takes 8 to 12 thousand
 WEIGHTS_MAX = 196_608  # bytes of constants
 CALLS_MAX = 512
+VARIABLES_MAX = 32
 COPIES_MAX = 1_024
 MACS_MAX = 250_000  # multiplications a step: at 14 cycles each, half of a 240 MHz chip for a step of 30 ms
 MOVES_MAX = 262_144  # bytes copied a step
+NOTHING = bytes(4)  # constants of a kernel that has none
+
+
+def tidy():
+    """On the board, collect garbage: so what lasts lies close together and leaves room for large buffers."""
+    if hasattr(gc, "mem_free"):
+        gc.collect()
 
 
 class Block:
@@ -28,17 +37,17 @@ class Block:
 
 
 class Plan:
-    """Everything that is added refers to the arena as (block, offset in it) and to constants as an int."""
+    """Everything that is added refers to the arena as (block, offset in it)."""
 
     def __init__(self):
         self.now = 0  # the operator being added: the clock of blocks' lives
         self.macs = 0
-        self.variables = {}  # name: (block, the tensor that says what it holds)
+        self.weights = 0  # bytes of constants
+        self.variables = {}  # name: (block, kind of the tensors it holds)
         self._moved = self._copies = 0
-        self._calls = []  # (kernel, list of ints and (block, offset) pairs)
+        self._calls = []  # (kernel, constants, list of ints and (block, offset) pairs)
         self._blocks = []
-        self._fillers = []  # (filler, offset of its constant, or the block it fills)
-        self._size = 0  # of the constants
+        self._loads = []  # (block, its first content)
 
     def block(self, size, keep=False):
         """A block that lives from now on (until a later use()), or for ever."""
@@ -51,26 +60,36 @@ class Plan:
     def use(self, block):
         block.last = self.now
 
-    def constant(self, size, filler):
-        """`size` bytes of constants; filler(weights, offset) writes them once there is memory."""
-        at = self._size
-        self._size += size + 3 & ~3
-        if self._size > WEIGHTS_MAX:
+    def variable(self, name, tensor):
+        """Block of the variable of this name, which holds what `tensor` holds; made when first asked for."""
+        if name not in self.variables:
+            if len(self.variables) >= VARIABLES_MAX:
+                raise ModelError(f"more than {VARIABLES_MAX} variables")
+            self.variables[name] = self.block(tensor.size, keep=True), tensor.kind()
+        block, kind = self.variables[name]
+        if kind != tensor.kind():
+            raise ModelError("a variable changes its size or scale")
+        return block
+
+    def constants(self, size):
+        """A bytearray for the constants of a call or two: one each, as a board has room for small ones first."""
+        self.weights += size
+        if self.weights > WEIGHTS_MAX:
             raise ModelError(f"more than {WEIGHTS_MAX} bytes of weights")
-        self._fillers.append((filler, at))
-        return at
+        return bytearray(size)
 
-    def preload(self, block, filler):
-        """filler(arena, offset) writes this kept block's first content."""
-        self._fillers.append((filler, block))
+    def load(self, block, content):
+        """The first content of a kept block."""
+        self._loads.append((block, content))
 
-    def call(self, kernel, items, macs=0):
+    def call(self, kernel, constants, items, macs=0):
+        """A kernel call; items: its table, an address in the arena as (block, offset)."""
         self.macs += macs
         if self.macs > MACS_MAX:
             raise ModelError(f"more than {MACS_MAX} multiplications a step")
         if len(self._calls) >= CALLS_MAX:
             raise ModelError(f"more than {CALLS_MAX} calls a step")
-        self._calls.append((kernel, items))
+        self._calls.append((kernel, constants, items))
 
     def copy(self, source, step, target, target_step, size, count=1):
         """`count` runs of `size` bytes, from (block, offset) to (block, offset). Neighbouring copies share a call."""
@@ -79,22 +98,17 @@ class Plan:
         if self._moved > MOVES_MAX or self._copies > COPIES_MAX:
             raise ModelError("too much copying for one step")
         if not self._calls or self._calls[-1][0] is not int8.move:
-            self.call(int8.move, [0])
-        items = self._calls[-1][1]
+            self.call(int8.move, NOTHING, [0])
+        items = self._calls[-1][2]
         items[0] += 1
         items.extend((source, step, target, target_step, size, count))
 
     def finish(self):
-        """(arena, weights, [(kernel, table)]) as bytearray, bytearray and int32 arrays."""
-        size = self._lay_out()
-        weights = bytearray(self._size)
-        arena = bytearray(size)
-        for filler, at in self._fillers:
-            if isinstance(at, Block):
-                filler(arena, at.place)
-            else:
-                filler(weights, at)
-        return arena, weights, [(kernel, addresses(items)) for kernel, items in self._calls]
+        """(arena, calls): a bytearray, and (kernel, constants, int32 table) of each call."""
+        arena = bytearray(self._lay_out())
+        for block, content in self._loads:
+            arena[block.place : block.place + block.size] = content
+        return arena, [(kernel, constants, addresses(items)) for kernel, constants, items in self._calls]
 
     def _lay_out(self):
         """Give each block its place: the kept ones first, then the largest first, at the lowest gap in its time."""

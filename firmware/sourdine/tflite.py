@@ -11,7 +11,7 @@ ModelError with a text for the user, before anything runs. step() trusts only wh
 from sourdine import int8, operators, spec
 from sourdine.flatbuffer import Flatbuffer, ModelError
 from sourdine.graph import INT8, SIZE_MAX, Graph, check
-from sourdine.plan import Plan, addresses
+from sourdine.plan import NOTHING, Plan, addresses, tidy
 
 __all__ = ["Model", "ModelError"]
 
@@ -20,7 +20,7 @@ STRIDE_MAX = 16  # features per step
 
 class Model:
     """A model ready to run. `data`: the .tflite as bytes-like, or as a file open in binary mode; either may go
-    afterwards, the packed weights (about 0.6 of the file) stay.
+    afterwards; the packed weights, about half of it, stay.
 
     stride    features that one step takes
     channels  numbers in a feature (spec.CHANNELS)
@@ -41,14 +41,15 @@ class Model:
         self.channels = spec.CHANNELS
         target = features.keep(plan)
         for index, (state, _) in enumerate(states):
-            plan.variables[index] = state.keep(plan), state
+            plan.variables[index] = state.keep(plan), state.kind()
         initial = add_all(plan, model, graph)
         score = score.read(plan)
         for state, result in states:
             plan.copy(result.read(plan), state.size, state.read(plan), state.size, state.size)
         self.macs = plan.macs
+        self.weights = plan.weights
         starts = _starts(plan, initial)
-        self._arena, self._weights, self._calls = plan.finish()
+        self._arena, self._calls = plan.finish()
         self._score = score[0].place
         slots = [(target, self.channels * i) for i in range(self.stride)]
         self._slots = [addresses([slot, self.channels]) for slot in slots]  # tables of int8.take
@@ -56,14 +57,13 @@ class Model:
         self._slot = 0
         self._starts = [(kernel, addresses(items)) for kernel, items in starts]
         self.arena = len(self._arena)
-        self.weights = len(self._weights)
         self.reset()
 
     def reset(self):
         """Forget everything heard."""
         self._slot = 0
         for kernel, table in self._starts:
-            kernel(self._arena, self._weights, table)
+            kernel(self._arena, NOTHING, table)
 
     def step(self, features):
         """Probability 0..255 after `stride` more features (int8, stride * channels of them). Allocates nothing."""
@@ -84,8 +84,8 @@ class Model:
         return self._run()
 
     def _run(self):
-        for kernel, table in self._calls:
-            kernel(self._arena, self._weights, table)
+        for kernel, constants, table in self._calls:
+            kernel(self._arena, constants, table)
         return self._arena[self._score]
 
 
@@ -103,7 +103,9 @@ def _ends(graph):
     states = []
     for i, o in zip(inputs, outputs):
         state, result = graph.tensor(i), graph.tensor(o)
-        check(state.shape == result.shape and state.same_scale(result), "a state comes out in another shape or scale")
+        check(
+            state.shape == result.shape and state.kind() == result.kind(), "a state comes out in another shape or scale"
+        )
         states.append((state, result))
     return graph.tensor(features[0]), graph.tensor(scores[0]), states
 
@@ -123,6 +125,7 @@ def add_all(plan, model, graph):
     """Add every operator to the plan; returns the graph that sets the variables at the start, or None."""
     initial = None
     for index in range(graph.size):
+        tidy()
         op = graph.operator(index)
         plan.now = index
         if op.code == operators.CALL_ONCE:
@@ -141,7 +144,7 @@ def add_all(plan, model, graph):
 
 def _starts(plan, initial):
     """Calls that set every variable: to its zero point, or to what the initial graph assigns."""
-    values = {name: (block, tensor.zero(), None) for name, (block, tensor) in plan.variables.items()}
+    values = {name: (block, kind[3], None) for name, (block, kind) in plan.variables.items()}
     for index in range(initial.size if initial else 0):
         op = initial.operator(index)
         check(op.code in (operators.VAR_HANDLE, operators.ASSIGN_VARIABLE), "the initial graph does more than assign")
@@ -149,12 +152,11 @@ def _starts(plan, initial):
             operators.var_handle(plan, op)
             continue
         tensor = op.input(1)
-        block = op.variable(plan, tensor)
-        content = bytearray(tensor.size)
+        block = plan.variable(op.variable(), tensor)
         check(tensor.is_constant(), "the initial graph assigns what it does not hold")
-        tensor.load(content, 0)
+        content = tensor.content()
         uniform = content == bytes(content[:1]) * tensor.size
-        values[op.input(0).variable] = block, content[0], None if uniform else tensor
+        values[op.variable()] = block, content[0], None if uniform else tensor
     fill, move = [0], [0]
     for block, value, tensor in values.values():
         if tensor is None:

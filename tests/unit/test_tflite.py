@@ -288,7 +288,7 @@ REFUSED = {
     "zero point is out of range": with_tensor("logit", zero=1 << 40),
     "its scales differ": with_tensor("ring", scale=0.11),
     "changes its size or scale": with_tensor("kept", scale=0.11),
-    "biases are out of range": with_tensor("bias", data=2**31 - 1),
+    r"FULLY_CONNECTED \(operator 7\): its scales or biases are out of range": with_tensor("bias", data=2**31 - 1),
     "a constant has another size": with_tensor("bias", data=[1, 2]),
 }
 
