@@ -51,7 +51,9 @@ def listen(i2s, frames):
 class Rig:
     """A board that starts with a program in its flash, in a room of so many seconds."""
 
-    def __init__(self, folder: Path, main: str, files: dict[str, str] | None = None, before: str = "", **options) -> None:
+    def __init__(
+        self, folder: Path, main: str, files: dict[str, str] | None = None, before: str = "", **options
+    ) -> None:
         self.folder = folder
         pins = "".join(f"{role} = {pin}\n" for role, pin in S3.items())
         program = {"boot.py": "", "main.py": pins + EARS + before + textwrap.dedent(main), **(files or {})}

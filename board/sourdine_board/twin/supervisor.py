@@ -20,6 +20,7 @@ from sourdine_board.twin.port import Port
 from sourdine_board.twin.registers import NAMES, Registers
 
 TICK_MS = 20
+DRAIN_MS = 5
 BOOT_MS = {"SOFT": 20}  # of the board's time; every other reset goes through the ROM
 ROM_MS = 300
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -171,8 +172,17 @@ class Supervisor(threading.Thread):
         self._start("SOFT", raw=self._raw and status == 0, run_main=status == 0 and not self._raw)
         self._life.type(typed)
 
+    def _listen(self, life: Life) -> None:
+        """Take what was printed up to now; the kernel carries it over a little later than the trace."""
+        poll = select.poll()
+        poll.register(life.console, select.POLLIN)
+        while poll.poll(DRAIN_MS) and (data := life.read_console()):
+            self._print(data)
+
     def _obey(self, life: Life, event: dict) -> None:
         kind = event["kind"]
+        if kind in ("end", "repl", "reset"):
+            self._listen(life)
         if kind == "isig":
             life.interrupts(event["on"])
             life.answer()

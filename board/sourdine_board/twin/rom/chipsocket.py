@@ -3,9 +3,10 @@
 Out of reach (no Wi-Fi, a pulled cable) packets vanish both ways and connections stay open, as TCP does; up to
 SEND_BUFFER bytes wait in the stack and arrive when the way is free again, unless the radio was switched off meanwhile.
 
-The hold rule: on the virtual clock a server has all the time it needs. Once the board wrote, time stands still until
-something can be read on that socket, for HOLD_S of the host's time in all since the last byte that was received.
-A loaded host then changes nothing, and a dead server costs those seconds once.
+The hold rule: on the virtual clock a server has all the time it needs. SPEAK_US after the board wrote (a message may
+take several writes), time stands still until something can be read on that socket, for HOLD_S of the host's time in
+all since the last byte that was received. A loaded host then changes nothing, and a dead server costs those seconds
+once.
 """
 
 import errno
@@ -29,6 +30,7 @@ TCP_NODELAY = 1
 
 SEND_BUFFER = 5744  # bytes: CONFIG_LWIP_TCP_SND_BUF_DEFAULT
 HOLD_S = 5
+SPEAK_US = 1_000
 _CALL_US = 50
 _POLL_IN, _POLL_OUT, _POLL_ERR, _POLL_HUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP
 _NONBLOCKING = (errno.EAGAIN, errno.EINPROGRESS)
@@ -230,6 +232,7 @@ class socket(io.IOBase):
 
     def _await(self):
         self.awaiting = True
+        clock.hold_us = clock.now + SPEAK_US
         _rearm()
 
     def _check(self):
@@ -260,7 +263,7 @@ class socket(io.IOBase):
                 return False
             if 0 < self._timeout_ms and clock.now >= end:
                 raise OSError(errno.ETIMEDOUT)
-            clock.sleep(5000)
+            clock.sleep(1000)
         return True
 
     def returned(self):

@@ -24,7 +24,8 @@ class Clock:
         self.next = 0  # not later than the earliest due
         self.things = []
         self.wall = CONFIG["clock"] == "wall"
-        self.hold = None  # virtual: called before time moves, while an answer from the network is awaited
+        self.hold = None  # virtual: called before time moves past hold_us, while an answer is awaited
+        self.hold_us = 0
         self._base = real_time.ticks_us() - self.now
         self._masked = 0
         self._queue = []
@@ -44,7 +45,7 @@ class Clock:
             self._catch_up()
             return
         to = self.now + us
-        if self.hold or to >= self.next:
+        if to >= self.next or self.hold:
             self.until(to)
         else:
             self.now = registers.now_us = to
@@ -75,7 +76,7 @@ class Clock:
 
     def until(self, to):
         """Move time on to `to`, letting things happen on the way."""
-        if self.hold:
+        if self.hold and to >= self.hold_us:
             self.hold()
         while self.next <= to:
             first = None
