@@ -1,0 +1,119 @@
+"""What must hold when things go wrong in mid-sentence: on the twin, with real TLS, against samples that know their place."""
+
+import numpy as np
+import pytest
+
+from sourdine import spec
+from way import COMMAND, RATE, say, way
+
+WAKE_AT = 3.5
+TALK_AT = 4.6
+CUT_AT = 7.0  # in the middle of COMMAND
+AGAIN_AT = 15.0
+OVER_AT = 19.5
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    with way(tmp_path_factory.mktemp("way")) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def calm(house):
+    yield
+    house.hub.on_audio = house.hub.reply = None
+
+
+def evening():
+    """A wake, a command of five seconds, and the same again much later."""
+    wake, command = say("Alexa."), say(COMMAND)
+    assert len(command) > 4.5 * RATE
+    return [(WAKE_AT, wake), (TALK_AT, command), (AGAIN_AT, wake), (AGAIN_AT + 1.1, say("What time is it?"))]
+
+
+def lawful(house, sessions):
+    """Everything that arrived is the room's own, and was captured after a wake word ended; returns the indices."""
+    at = house.arrived()
+    assert len(house.hub.said("wake")) == sessions
+    assert (at >= 0).mean() > 0.99
+    known = at[at >= 0]
+    assert known.min() >= (WAKE_AT + 0.3) * RATE
+    assert not ((known > (AGAIN_AT - 2) * RATE) & (known < (AGAIN_AT + 0.3) * RATE)).any()
+    return known
+
+
+def test_a_pulled_cable_ends_the_stream_within_three_seconds_and_nothing_arrives_late(house):
+    house.play(OVER_AT, evening(), f"cable_out {CUT_AT}, cable_in 11.0")
+    at = lawful(house, 2)
+    first = at[at < AGAIN_AT * RATE]
+    assert first.max() <= CUT_AT * RATE
+    assert house.reasons() == [spec.LINK, spec.SILENCE]
+    tried = [us for us, size in house.sent_us() if CUT_AT * 1e6 < us < 11e6 and size > 1000]
+    assert not tried or max(tried) <= (CUT_AT + 3) * 1e6
+    assert at.max() > (AGAIN_AT + 2) * RATE  # it came back by itself, and works
+
+
+def test_a_killed_server_ends_the_stream_and_its_successor_is_found(house):
+    def kill_in_mid_sentence():
+        if house.hub.audio().size > 2 * RATE:
+            house.hub.on_audio = None
+            house.hub.kill()
+
+    house.hub.on_audio = kill_in_mid_sentence
+    house.prepare(OVER_AT, evening())
+    assert house.hub.killed.wait(60)
+    house.hub.start()
+    house.board.wait("end", timeout=120)
+    at = house.arrived()
+    at = at[at >= 0]
+    assert len(house.hub.said("wake")) == 2
+    gap = at[(at > (WAKE_AT + 0.3) * RATE) & (at < AGAIN_AT * RATE)]
+    assert 2 * RATE < gap.size < 2.3 * RATE  # what the first server had, and not one sample of it later
+    assert house.reasons() == [spec.LINK, spec.SILENCE]
+    assert at.max() > (AGAIN_AT + 2) * RATE
+
+
+def test_a_hung_program_loses_the_microphone_and_starts_again(house):
+    house.play(OVER_AT, evening(), f"hang {CUT_AT}")
+    at = lawful(house, 2)
+    assert at[at < AGAIN_AT * RATE].max() <= CUT_AT * RATE
+    opened = next(e for e in house.board.trace if e["kind"] == "contact" and not e["closed"] and e["us"] > CUT_AT * 1e6)
+    assert opened["us"] <= (CUT_AT + 0.3) * 1e6
+    assert [e["cause"] for e in house.board.trace if e["kind"] == "boot"][-1] == "WDT"
+    assert house.reasons() == [spec.POWER, spec.SILENCE]
+    assert at.max() > (AGAIN_AT + 2) * RATE
+
+
+def silent_from(house, seconds):
+    heard = np.frombuffer(house.board.heard(), "<i2")
+    return not heard[int(seconds * RATE) : int((seconds + 3) * RATE)].any()
+
+
+def test_mute_in_mid_sentence_silences_within_five_milliseconds_and_discards_what_was_not_sent(house):
+    house.play(OVER_AT, evening(), f"press {CUT_AT}, release 10.5")
+    assert silent_from(house, CUT_AT + 0.005)
+    at = lawful(house, 2)
+    assert at[at < AGAIN_AT * RATE].max() < CUT_AT * RATE
+    later = [(us, size) for us, size in house.sent_us() if CUT_AT * 1e6 <= us < 10.5e6]
+    assert sum(size for _, size in later) < 400, "an END and an event, but no audio, once the button is in"
+    assert house.reasons() == [spec.MUTE, spec.SILENCE]
+
+
+@pytest.mark.parametrize("stalled_s", [0.03, 0.6])
+def test_what_a_stalled_network_held_back_never_arrives_after_mute(house, stalled_s):
+    stalled = CUT_AT - stalled_s
+    house.play(12, evening()[:2], f"cable_out {stalled}, press {CUT_AT}, cable_in {CUT_AT + 0.9}")
+    assert lawful(house, 1).max() <= stalled * RATE
+
+
+def test_a_reply_that_says_the_wake_word_is_heard_and_does_not_open_the_gate(house):
+    wake = say("Alexa.")
+    house.hub.reply = np.concatenate([wake, np.zeros(RATE // 2, np.int16), wake]).astype("<i2").tobytes()
+    house.play(14, [*evening()[:1], (TALK_AT, say("What time is it?"))], more="[speaker]\ncoupling_db = 0.0\n")
+    played = [e["us"] for e in house.board.trace if e["kind"] == "play"]
+    assert np.frombuffer(house.board.spoken(), "<i2").any()
+    assert played
+    heard = [e for e in house.board.trace if e["kind"] == "probe" and e["us"] > (TALK_AT + 2) * 1e6]
+    assert max(e["value"] for e in heard) > 0.9 * 255, "the ear must have heard it, or this proves nothing"
+    assert len(house.hub.said("wake")) == 1
