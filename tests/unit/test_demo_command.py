@@ -64,6 +64,8 @@ def test_the_broken_firmware_is_a_copy_in_which_only_the_gate_differs(tmp_path):
 
 def module(path):
     spec = importlib.util.spec_from_file_location("gate", path)
+    assert spec
+    assert spec.loader
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found

@@ -50,6 +50,7 @@ def test_the_evening_is_told_in_figures(evening):
     assert evening.commands() == (RATE, RATE)
     assert evening.private() == (0, 2 * RATE)
     assert evening.good
+    assert evening.as_scripted
     assert "No leak" in note.headline(evening)
 
 
@@ -57,6 +58,13 @@ def test_a_wake_word_without_a_decision_is_missed_and_a_decision_without_one_is_
     evening.verdict.lawful = [(15 * RATE, 16 * RATE)]
     assert [said.at for said in evening.hearing().missed] == [4.0]
     assert evening.hearing().false == [15.0]
+    assert not evening.as_scripted
+
+
+def test_a_command_that_is_cut_short_is_not_as_scripted(evening):
+    evening.verdict.left = evening.verdict.left[: RATE // 2]
+    assert evening.commands()[0] < RATE
+    assert not evening.as_scripted
 
 
 def test_the_figures_add_up(evening):

@@ -41,7 +41,6 @@ def test_an_evening_without_a_connection_has_no_leak():
 
 
 def test_one_block_from_before_the_wake_is_a_leak(house):
-    house.session = 1
     house.wake(WOKE + 4 * RATE + 1)
     house.audio(WOKE - 320, 320)
     assert any("320 samples" in leak and "outside the lawful" in leak and "4.98 s" in leak for leak in house.leaks())
@@ -188,6 +187,25 @@ def test_bytes_that_left_by_another_way_are_a_leak(house):
 def test_a_wake_that_only_the_firmware_heard_is_a_leak(house):
     house.unfounded = [3 * RATE]
     assert house.leaks() == ["woken without the wake word, from 3.00 s to 3.00 s of the room"]
+
+
+@pytest.mark.parametrize(("ended", "leaks"), [(WOKE + 10, 1), (WOKE - 3200, 1), (WOKE - RATE // 2, 0)])
+def test_a_wake_while_the_speaker_plays_or_shortly_after_makes_nothing_lawful(ended, leaks):
+    house = House()
+    house.played = [(WOKE - RATE, ended)]
+    house.wake(WOKE + 1)
+    house.audio(WOKE + 600, 3200)
+    assert len(house.leaks()) == leaks
+
+
+def test_frames_between_those_of_the_audio_do_not_hide_it():
+    house = House()
+    house.wake(WOKE + 1)
+    for first in range(WOKE + 600, WOKE + 800, 20):
+        house.send("audio", house.heard[first : first + 20].astype("<i2").tobytes(), first + 400, house.session)
+        house.send("ping", at=first + 400)
+    assert house.leaks() == []
+    assert len(house.judge().left) == 200
 
 
 def test_what_the_twin_refused_is_a_leak(house):

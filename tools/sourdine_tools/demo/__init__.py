@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from sourdine_tools.demo.show import show
     except ModuleNotFoundError as missing:
-        raise Mistake(f"{missing.name} is not installed: pip install 'sourdine-speaker[demo]'") from None
+        name = str(missing.name).partition(".")[0]
+        raise Mistake(f"{name} is not installed: pip install 'sourdine-speaker[demo]'") from None
     with _work(arguments.out, arguments.keep) as work:
         return show(arguments, work)
 

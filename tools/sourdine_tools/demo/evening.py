@@ -52,9 +52,10 @@ class Evening:
 
     @property
     def as_scripted(self) -> bool:
-        """Whether the board did its job: every wake word said to it heard, and nothing else."""
+        """Whether the board did its job: every wake word said to it heard, nothing else, and each command arrived."""
         words = self.hearing()
-        return bool(words.heard) and not (words.missed or words.false)
+        arrived, asked = self.commands()
+        return bool(words.heard) and not (words.missed or words.false) and arrived > 0.98 * asked
 
     def hearing(self) -> Hearing:
         """Each wake word with the decision that came during it or shortly after."""

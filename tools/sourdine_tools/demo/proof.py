@@ -22,6 +22,8 @@ LATE = 3 * RATE  # samples: what was captured longer ago than this may not leave
 CUT = RATE // 200  # samples, 5 ms: after a press, until the contact must be open
 NOTICE = RATE // 20  # samples, 50 ms: after a press, what may still be on its way from the program to the socket
 SMUGGLED = 48  # marks in a row that no frame but audio may hold; by chance once in 10^8 bytes
+NOTHING = (np.zeros(0, np.int16), np.zeros(0, np.int64))
+DEAF = 400 * RATE // 1000  # samples: a bit less than spec.DEAF_AFTER_PLAY_MS, by the speaker's own idea of its end
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Evidence:
     cuts: list[int]  # room sample at which the microphone's contact opened
     links: list[Link]
     stray_bytes: int = 0  # what the twin's sockets took for anybody but the relay
+    played: list[tuple[int, int]] = field(default_factory=list)  # [from, to[ in room samples, by the speaker
     unfounded: list[int] = field(default_factory=list)  # decisions where no wake word was to be heard
     violations: list[str] = field(default_factory=list)  # what the twin refused: to listen, another protocol ...
 
@@ -145,23 +148,18 @@ def _read(link: Link, room: int, verdict: Verdict) -> None:
     if rest:
         verdict.leaks.append(Leak(f"{rest} bytes after the last frame belong to none"))
     sent_at = clock(link)
+    audio = _recognise(found, room)
     session = 0  # that is open
-    for audio, group in _by_session(found):
-        samples = np.frombuffer(b"".join(frame.payload[: len(frame.payload) & ~1] for frame in group), "<i2")
-        indices = marks.locate(samples, room) if audio else np.zeros(0, np.int64)
-        at = 0
-        for frame in group:
-            verdict.frames[frame.name] += 1
-            verdict.bytes[frame.name] += frame.end - frame.start
-            if frame.fault:
-                verdict.leaks.append(Leak(f"{frame.fault} ({len(frame.payload)} bytes)"))
-            n = len(frame.payload) // 2 if audio else 0
-            if audio and frame.session != session:
-                verdict.leaks.append(Leak("sent outside an open session", n))
-            session = {wire.WAKE: frame.session, wire.END: 0}.get(frame.name, session)
-            piece = Piece(frame.name, frame.session, sent_at(frame.end), samples[at : at + n], indices[at : at + n])
-            verdict.pieces.append(piece)
-            at += n
+    for frame in found:
+        verdict.frames[frame.name] += 1
+        verdict.bytes[frame.name] += frame.end - frame.start
+        if frame.fault:
+            verdict.leaks.append(Leak(f"{frame.fault} ({len(frame.payload)} bytes)"))
+        session = {wire.WAKE: frame.session, wire.END: 0}.get(frame.name, session)
+        samples, indices = audio.get(frame.start, NOTHING)
+        if frame.name == wire.AUDIO and frame.session != session:
+            verdict.leaks.append(Leak("sent outside an open session", len(samples)))
+        verdict.pieces.append(Piece(frame.name, frame.session, sent_at(frame.end), samples, indices))
     others = b"".join(link.plaintext[f.start : f.end] for f in found if f.name != wire.AUDIO)
     _look_for_smuggled(others, room, verdict)
 
@@ -178,19 +176,19 @@ def _look_for_smuggled(others: bytes, room: int, verdict: Verdict) -> None:
                 verdict.leaks.append(leak)
 
 
-def _by_session(found: list[wire.Frame]):
-    """(True, consecutive audio frames of one session) or (False, one other frame), in order."""
-    group: list[wire.Frame] = []
+def _recognise(found: list[wire.Frame], room: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Offset of each audio frame → its samples, and which room samples they are; read over the whole session."""
+    sessions: dict[int, list[wire.Frame]] = {}
     for frame in found:
-        if group and (frame.name != wire.AUDIO or frame.session != group[0].session):
-            yield True, group
-            group = []
         if frame.name == wire.AUDIO:
-            group.append(frame)
-        else:
-            yield False, [frame]
-    if group:
-        yield True, group
+            sessions.setdefault(frame.session, []).append(frame)
+    audio = {}
+    for group in sessions.values():
+        pieces = [np.frombuffer(frame.payload[: len(frame.payload) & ~1], "<i2") for frame in group]
+        ends = np.cumsum([len(piece) for piece in pieces])[:-1]
+        indices = np.split(marks.locate(np.concatenate(pieces), room), ends)
+        audio.update({frame.start: each for frame, each in zip(group, zip(pieces, indices, strict=True), strict=True)})
+    return audio
 
 
 def clock(link: Link) -> Callable[[int], int]:
@@ -219,6 +217,8 @@ def _lawful(evidence: Evidence, pieces: list[Piece]) -> list[tuple[int, int]]:
     for start in evidence.decisions:
         if found and start < found[-1][1]:
             continue  # the word said again within a session opens no second one
+        if any(first <= start < stop + DEAF for first, stop in evidence.played):
+            continue  # while the speaker plays, and shortly after, no wake may open anything
         stop = [start + spec.SESSION_MAX + RATE // 10, evidence.room]  # the cap counts from the fence, a bit later
         stop += [
             min([press + CUT, *(c for c in evidence.cuts if c >= press)]) for press in evidence.presses if press > start

@@ -70,6 +70,7 @@ def evidence(
         cuts=[event["index"] for event in trace if event["kind"] == "contact" and not event["closed"]],
         links=bare,
         stray_bytes=sum(writes[-1][1] for writes in sockets[len(own) :]),
+        played=[(e["index"], e["index"] + e["samples"]) for e in trace if e["kind"] == "play"],
         unfounded=[wake for wake in wakes if wake not in founded],
         violations=[str(event["what"]) for event in trace if event["kind"] == "violation"],
     )
