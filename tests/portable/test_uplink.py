@@ -4,10 +4,11 @@ Real TLS is in tests/system/test_uplink.py; here it is a pipe that the test hold
 """
 
 import errno
+import struct
 import sys
 from array import array
 
-from sourdine import ledger, outbox, spec, uplink, wire
+from sourdine import ledger, outbox, spec, talk, uplink, wire
 from sourdine.uplink import Uplink
 
 NOW = 1_800_000_000  # Unix time
@@ -245,7 +246,7 @@ class House:
 
     def link(self):
         for _ in range(1000):
-            if self.up.linked and self.up._credit == 0:
+            if self.up.linked and self.up._talk._credit == 0:
                 self.step(times=4)
                 self.forget()
                 return self
@@ -307,7 +308,7 @@ def test_a_session_is_wake_audio_end_and_the_record_is_what_was_sent():
     assert house.frames[0] == (wire.WAKE, number, (1000,))
     assert [frame[2] for frame in house.frames[1:4]] == [1280, 1280, 640]
     assert house.samples == bytes(BLOCK) * 10
-    digest = uplink.struct.unpack(ledger.RECORD, house.ledger.record)
+    digest = struct.unpack(ledger.RECORD, house.ledger.record)
     assert house.frames[-1][2] == digest and digest[1:3] == (1600, spec.SILENCE)
     assert ledger.hashlib.sha256(house.samples).digest() == digest[3]
     assert not house.ledger.pending
@@ -348,10 +349,10 @@ def test_an_overflowing_queue_ends_the_session_and_nothing_of_it_comes_later():
     while house.up.audio(BLOCK):
         house.step(ms=1)
         blocks += 1
-    assert blocks == (outbox.SLOTS + uplink.AUDIO_IN_FLIGHT) * wire.FRAME_SAMPLES // spec.HOP
+    assert blocks == (outbox.SLOTS + talk.AUDIO_IN_FLIGHT) * wire.FRAME_SAMPLES // spec.HOP
     assert house.listener.log[-2:] == ["drop", "down"] and not house.up.linked
-    assert uplink.struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (8 * 640, spec.LINK)
-    assert not any(any(slot) for slot in house.up._outbox._samples)
+    assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (8 * 640, spec.LINK)
+    assert not any(any(slot) for slot in house.up._talk._outbox._samples)
     house.answers = True
     house.link()
     assert house.samples == b""
@@ -373,7 +374,7 @@ def test_a_silent_server_ends_the_session_within_the_timeout_and_the_end_is_said
     for _ in range(500):
         house.step()
     assert house.up.linked and not house.ledger.pending
-    assert (wire.END, number, uplink.struct.unpack(ledger.RECORD, record)) in house.frames
+    assert (wire.END, number, struct.unpack(ledger.RECORD, record)) in house.frames
     assert house.frames[0][2][1:3] == (1, number) and house.samples == b""
     assert house.up.begin(0)
 
@@ -403,7 +404,7 @@ def test_mute_wipes_also_what_still_waits_after_the_end():
     house.shut(spec.SILENCE)
     sent = len(house.samples)
     house.up.discard()
-    assert not any(any(slot) for slot in house.up._outbox._samples)
+    assert not any(any(slot) for slot in house.up._talk._outbox._samples)
     house.step(ms=1, times=5)
     assert len(house.samples) == sent and house.kinds()[-1] == wire.END
 
@@ -418,7 +419,7 @@ def test_mute_while_a_write_is_stuck_drops_the_connection_and_the_radio_at_once(
     assert stream.held
     house.shut(spec.MUTE)
     assert stream.closed and house.listener.log[-2:] == ["drop", "down"]
-    assert uplink.struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (2 * 640, spec.MUTE)
+    assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (2 * 640, spec.MUTE)
 
 
 def test_mute_in_peace_disturbs_nothing():
@@ -452,13 +453,13 @@ def test_mute_with_frames_just_sent_waits_a_moment_for_their_answer_then_drops()
         assert not house.stream.closed
         if answered:
             house.answers = True
-            for sequence in range(2, house.up._rules.sent):
-                if sequence > house.up._rules.acked:
+            for sequence in range(2, house.up._talk.rules.sent):
+                if sequence > house.up._talk.rules.acked:
                     house.answer(wire.AUDIO, sequence)
         house.step(times=uplink.LATE_MS // 10 + 2)
         assert house.stream.closed is not answered
         assert ("drop" in house.listener.log) is not answered
-        assert uplink.struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (640, spec.MUTE)
+        assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (640, spec.MUTE)
 
 
 def test_the_server_can_end_a_session_and_nothing_else():
@@ -492,9 +493,9 @@ def test_a_flooding_or_lying_server_is_dropped():
         lambda house: house.say(wire.PLAY, 2, b"ab"),
         lambda house: [house.say(wire.PLAY, 1, bytes(1280)) for _ in range(13)],
         lambda house: [house.say(wire.PLAY_END, 1) for _ in range(2)],
-        lambda house: house.say(wire.ACK, 0, house.up._rules.sent),
-        lambda house: house.say(wire.ACK, 0, house.up._rules.acked),
-        lambda house: house.say(wire.PONG, 0, house.up._rules.acked + 1),
+        lambda house: house.say(wire.ACK, 0, house.up._talk.rules.sent),
+        lambda house: house.say(wire.ACK, 0, house.up._talk.rules.acked),
+        lambda house: house.say(wire.PONG, 0, house.up._talk.rules.acked + 1),
         lambda house: house.say(wire.CHAIN, 0, 1, bytes(32)),
         lambda house: house.say(wire.WELCOME, 0, 0, wire.VERSION, 0, NOW, 1),
         lambda house: house.say(wire.WAKE, 7, 0),
@@ -543,7 +544,7 @@ def test_a_reply_is_played_within_the_credit_and_the_credit_is_given_back():
     house.up.credit(2000)
     house.step()
     assert house.frames[-1] == (wire.CREDIT, 0, (3000,))
-    assert house.up._rules.credit == uplink.FIRST_CREDIT - 15360 + 3000
+    assert house.up._talk.rules.credit == talk.FIRST_CREDIT - 15360 + 3000
 
 
 def test_a_reply_to_the_session_before_is_not_played_and_its_room_is_free_again():
@@ -639,7 +640,7 @@ class Dice:
 
 def test_the_wait_starts_small_again_only_after_a_connection_has_lasted():
     house = House().link()
-    house.step(ms=100, times=uplink.PING_MS // 100 + 3)
+    house.step(ms=100, times=talk.PING_MS // 100 + 3)
     assert wire.PING in house.kinds() and house.up._wait_ms == uplink.RETRY_MS
     for expected in (2, 4, 8):
         house.link()
@@ -674,7 +675,7 @@ def test_a_server_that_never_answers_the_dial_or_hello_is_given_up():
 def test_a_half_open_connection_is_noticed_while_idle():
     house = House().link()
     house.answers = False
-    house.step(ms=100, times=(uplink.PING_MS + spec.LINK_TIMEOUT_MS) // 100 + 3)
+    house.step(ms=100, times=(talk.PING_MS + spec.LINK_TIMEOUT_MS) // 100 + 3)
     assert not house.up.linked and house.listener.log[-1] == "down"
     assert "drop" not in house.listener.log
 
@@ -704,7 +705,7 @@ def test_a_session_that_nobody_ends_is_closed_before_the_next_dial():
     house.stream.over = True
     house.step(ms=100, times=50)
     assert house.up.linked and not house.ledger.is_open
-    assert uplink.struct.unpack(ledger.RECORD, house.ledger.record)[2] == spec.LINK
+    assert struct.unpack(ledger.RECORD, house.ledger.record)[2] == spec.LINK
 
 
 def test_power_lost_is_told_at_the_next_link():
@@ -714,7 +715,7 @@ def test_power_lost_is_told_at_the_next_link():
     again = House(house.store).link()
     again.step(times=10)
     assert not again.ledger.pending and again.ledger.sessions == number
-    assert uplink.struct.unpack(ledger.RECORD, again.ledger.record)[2] == spec.POWER
+    assert struct.unpack(ledger.RECORD, again.ledger.record)[2] == spec.POWER
 
 
 def test_events_wait_in_a_short_queue():
@@ -722,7 +723,7 @@ def test_events_wait_in_a_short_queue():
     for code in (wire.MUTED, wire.UNMUTED) * 5:
         house.up.event(code)
     house.step(times=10)
-    assert house.kinds() == [wire.EVENT] * uplink.EVENTS
+    assert house.kinds() == [wire.EVENT] * talk.EVENTS
 
 
 def test_queueing_audio_allocates_nothing():
