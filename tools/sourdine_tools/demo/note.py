@@ -75,4 +75,5 @@ def summary(evenings: list[Evening]) -> list[str]:
 def text(evenings: list[Evening]) -> str:
     """The note as a file."""
     parts = [[evening.scene.title, headline(evening), *accounting(evening), ""] for evening in evenings]
-    return "\n".join([*summary(evenings), "", *(line for part in parts for line in part)])
+    opening = [*summary(evenings), ""] if len(evenings) > 1 else []
+    return "\n".join([*opening, *(line for part in parts for line in part)])
