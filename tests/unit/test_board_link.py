@@ -85,7 +85,7 @@ def test_a_forbidden_port_names_the_group_that_may_use_it(monkeypatch):
 def wire(monkeypatch):
     """A tty and the end of it that plays the chip; waits are cut short."""
     monkeypatch.setattr(board_link, "READ_S", 0.05)
-    monkeypatch.setattr(board_link, "ENTER_S", 0.1)
+    monkeypatch.setattr(board_link, "ENTER_S", (0.1,))
     monkeypatch.setattr(board_link, "LISTEN_S", 0.1)
     chip, tty = pty.openpty()
     yield SimpleNamespace(chip=chip, tty=tty, port=os.ttyname(tty))
@@ -161,6 +161,7 @@ def test_a_silent_port_gets_the_lines_of_both_chips(wire):
             "waits in its bootloader: press its reset button without BOOT",
         ),
         ("ets Jun  8 2016\r\nrst:0x1\r\nHello from Arduino", "runs another program than MicroPython: install it once"),
+        ("rst:0x1 (POWERON)\r\nsourdine 0.1.0: ready\r\n", "runs MicroPython but does not listen: press its reset"),
         ("MicroPython v1.27.0 on 2026; ESP32S3\r\n>>> ", "runs MicroPython but does not listen: press its reset"),
     ],
 )

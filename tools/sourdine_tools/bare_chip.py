@@ -11,6 +11,7 @@ CHIPS = {
     "esp32s3": ("esp32s3", "0x0", "ESP32_GENERIC_S3"),
     "esp32": ("esp32", "0x1000", "ESP32_GENERIC"),
 }
+INVALID = "invalid header"
 OTHERS = r"ESP-ROM:(esp32\w+)"
 
 
@@ -32,9 +33,9 @@ def explain(port: str, said: str) -> str:
         return f"{port} is an {other[1].upper()}: this firmware runs on ESP32-S3 and ESP32; choose another --port"
     if re.search(r"waiting for download", said, re.IGNORECASE):
         return f"{port} waits in its bootloader: press its reset button without BOOT; if that repeats, {recipe(port, said)}"
-    if "invalid header" in said:
+    if INVALID in said:
         return f"{port} is a chip without MicroPython: {recipe(port, said)}"
-    if "MicroPython" in said or ">>>" in said:
+    if re.search(r"MicroPython|>>>|\bsourdine \d", said):
         return f"{port} runs MicroPython but does not listen: press its reset button and run this again"
     if chip_of(said):
         return f"{port} runs another program than MicroPython: {recipe(port, said)}"

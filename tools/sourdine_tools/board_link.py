@@ -30,10 +30,11 @@ from sourdine_tools.release import ARCHES
 OLDEST = (1, 24)  # MicroPython: the first whose ESP32 port runs what the firmware uses
 LEASH_MS = 120_000
 READ_S = 5.0  # one read of the serial port; a board that is silent for longer inside an answer is gone
-ENTER_S = 10  # for each step into the raw REPL
+ENTER_S = (3, 10)  # for each step into the raw REPL: a board that is just starting misses the first try
 LISTEN_S = 2.0  # for what a chip says after a reset; the ROM's banner comes within 0.1 s
 START_S = 15.0  # from reset to the program's first line
 
+RESET = "import machine\nmachine.reset()"
 _LEASH = f"""
 def _leash():
     try:
@@ -57,6 +58,10 @@ class Transport(Protocol):
 
 class BoardFull(Mistake):
     """The board's filesystem has no room left."""
+
+
+class Unreachable(Mistake):
+    """The board does not answer any more; its leash will restart its program."""
 
 
 class ProgramStopped(Mistake):
@@ -104,23 +109,33 @@ class Link:
         Raises ProgramStopped when it ends with an error, Mistake when the board does not come back.
         """
         if not isinstance(self.transport, SerialTransport):
-            self.run("import machine\nmachine.reset()")
+            self.run(RESET)
             return ""
         with explained(self.port):
-            self.transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            self.transport.exec_raw_no_follow(RESET)
         return first_words(self.transport, self.port, patience_s)
 
 
 @contextlib.contextmanager
 def connect(port: str | None) -> Iterator[Link]:
-    """A Link to the one board, or to the one on `port`; its program is stopped until the board resets."""
+    """A Link to the one board, or to the one on `port`; its program is stopped until the board resets.
+
+    A Mistake on the way restarts the program, if the board still answers.
+    """
     port = port or find_port()
     transport = _open(port)
     try:
         _enter(transport, port)
-        link = Link(transport, port)
-        link.identify()
-        yield link
+        try:
+            link = Link(transport, port)
+            link.identify()
+            yield link
+        except (Unreachable, ProgramStopped):
+            raise
+        except Mistake:
+            with contextlib.suppress(TransportError, OSError, struct.error):
+                transport.exec_raw_no_follow(RESET)
+            raise
     finally:
         with contextlib.suppress(OSError):
             transport.close()
@@ -148,7 +163,7 @@ def explained(port: str) -> Iterator[None]:
         said = lines[-1] if lines else "nothing"
         raise Mistake(f"{port} refused a step ({said}): press its reset button and run this again") from error
     except (TransportError, OSError, struct.error) as error:
-        raise Mistake(
+        raise Unreachable(
             f"{port} stopped answering: check the cable and that no other program uses the port, then run this again"
         ) from error
 
@@ -192,18 +207,27 @@ def why_closed(port: str) -> str:
 
 def _enter(transport: SerialTransport, port: str) -> None:
     """Stop the program and enter the raw REPL; else say what is there instead of MicroPython."""
-    heard = io.StringIO()
+    said = ""
     # mpremote looks at its clock only when a read comes back empty: let that happen between two lines of a chip
     # that boots again and again.
     line = line_of(transport)
     line.timeout = 0.01
     with explained(port):
-        try:
-            with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
-                transport.enter_raw_repl(timeout_overall=ENTER_S)
-        except TransportError as error:
-            raise Mistake(bare_chip.explain(port, heard.getvalue() + listen_to_reset(transport))) from error
-        line.timeout = READ_S
+        for patience_s in ENTER_S:
+            heard = io.StringIO()
+            try:
+                with contextlib.redirect_stdout(heard):  # mpremote prints what it got instead
+                    transport.enter_raw_repl(timeout_overall=patience_s)
+            except TransportError:
+                said += heard.getvalue()
+                if bare_chip.INVALID in said:
+                    break
+            else:
+                line.timeout = READ_S
+                return
+        if bare_chip.INVALID not in said:
+            said += listen_to_reset(transport)
+    raise Mistake(bare_chip.explain(port, said))
 
 
 def listen_to_reset(transport: SerialTransport) -> str:

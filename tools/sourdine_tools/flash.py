@@ -15,16 +15,27 @@ from sourdine_tools.board_link import START_S, Link, connect
 from sourdine_tools.release import EXEMPT, FIRMWARE, KEYSTONE, MANIFEST, MODEL, Release
 from sourdine_tools.verify import strangers, warning
 
+# Prints the model that the board is set to wake on, "" before it is paired.
+_WAKE = """
+import json
+try:
+    with open("/settings.json") as file:
+        print(json.load(file)["wake"])
+except (OSError, ValueError, KeyError, TypeError):
+    print()
+"""
+
 
 @dataclass
 class Report:
-    """Paths on the board; `said` is the program's first line after the reset."""
+    """Paths on the board; `said` is the program's first line after the reset, `wake` what its settings wake on."""
 
     copied: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     said: str = ""
+    wake: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"copied {len(report.copied)}, kept {len(report.kept)}, removed {len(report.removed)}")
     for path in report.strangers:
         print(f"not ours, left alone: {path}{warning(path, report.copied + report.kept)}")
+    if report.wake not in ("", arguments.model):
+        print(f"its settings wake on {report.wake}: flash --model {report.wake}, or pair --wake {arguments.model}")
     print(report.said or "the board is back; it says nothing yet")
     return 0
 
@@ -52,6 +65,7 @@ def flash(
     """Bring the board on `tty` to what `source` holds, check it by hash, and restart it. Raises Mistake."""
     with connect(tty) as link:
         report = bring(link, Release.build(link.arch, source, model), progress)
+        report.wake = link.run(_WAKE).strip()
         report.said = link.reset(patience_s)
     return report
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from sourdine_tools import board_files
 from sourdine_tools.board_files import Survey
-from sourdine_tools.board_link import START_S, ProgramStopped, connect
+from sourdine_tools.board_link import ProgramStopped, connect
 from sourdine_tools.release import ARCHES, EXEMPT, FIRMWARE, MODEL, Release
 
 LIMITS = "A check through the REPL finds altered files and strangers, not a firmware that lies: for that, use --image."
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.clean else 1
 
 
-def verify(tty: str | None, source: Path = FIRMWARE, model: str = MODEL, patience_s: float = START_S) -> Report:
+def verify(tty: str | None, source: Path = FIRMWARE, model: str = MODEL, patience_s: float = 3.0) -> Report:
     """Compare the board on `tty` with what `source` compiles to, and restart it. Raises Mistake."""
     with connect(tty) as link:
         report = compare(Release.build(link.arch, source, model), board_files.survey(link))
