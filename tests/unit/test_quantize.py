@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nets import Net, ours, theirs
@@ -39,6 +39,9 @@ def test_multiplier_equals_the_one_of_doubles(x, w, y):
 
 
 @given(st.integers(1, (1 << 60) - 1), st.integers(1, (1 << 30) - 1))
+@example((1 << 53) + 1, 2)  # halves, down and up to even
+@example((1 << 53) + 3, 2)
+@example((1 << 54) - 1, 2)  # and up to one bit more
 def test_division_rounds_half_to_even(n, d):
     q, e = quantize.divide(n, d, 53)
     assert 1 << 52 <= q < 1 << 53

@@ -312,6 +312,84 @@ def test_padding_that_would_matter_is_refused():
         Model(net.build([x], [head(net, y)]))
 
 
+def one(name, shapes, result, parameters=(), **options):
+    """One operator on inputs of these shapes, and int32 parameters after them."""
+    net = Net()
+    inputs, y = [net.tensor(shape) for shape in shapes], net.tensor(result)
+    net.op(name, [*inputs, *(net.constant(*values) for values in parameters)], [y], **options)
+    return net, inputs, [y]
+
+
+def long_row(n):
+    net = Net()
+    x, y = net.tensor([1, n]), net.tensor([1, 1])
+    net.op("FULLY_CONNECTED", [x, net.tensor([1, n], 0.01, data=np.ones(n))], [y])
+    return net, [x], [y]
+
+
+def many_windows(n):
+    net = Net()
+    x, y = net.tensor([1, n, 1, 1]), net.tensor([1, n, 1, 1])
+    plain = {"strideH": 1, "strideW": 1, "padding": VALID, "dilationHFactor": 1, "dilationWFactor": 1}
+    net.op("CONV_2D", [x, net.tensor([1, 1, 1, 1], 0.01, data=np.ones(1))], [y], **plain)
+    return net, [x], [y]
+
+
+def written_twice():
+    net, inputs, outputs = one("RESHAPE", [[4]], [4])
+    net.op("RESHAPE", inputs, outputs)
+    return net, inputs, outputs
+
+
+def read_before_written():
+    net, _, outputs = one("RESHAPE", [[4]], [4])
+    return net, [], outputs
+
+
+ODD = {
+    "more than 16384 products": lambda: long_row(16_385),
+    "more than 256 windows": lambda: many_windows(257),
+    "a tensor is written twice": written_twice,
+    "used before anything is in it": read_before_written,
+    "leaves the input": lambda: one("STRIDED_SLICE", [[5]], [1], [[5], [6], [1]], shrinkAxisMask=1),
+    "a stride of -1": lambda: one("STRIDED_SLICE", [[5]], [5], [[4], [-6], [-1]]),
+    "its masks": lambda: one("STRIDED_SLICE", [[5]], [5], [[0], [5], [1]], newAxisMask=1),
+    "another size": lambda: one("STRIDED_SLICE", [[5]], [3], [[0], [5], [1]]),
+    "shapes do not fit": lambda: one("CONCATENATION", [[6, 1], [1, 6]], [2, 6], axis=0),
+    "no axis 2": lambda: one("CONCATENATION", [[1, 6], [1, 6]], [2, 6], axis=2),
+    "cannot be spread": lambda: one("ADD", [[2, 3], [2, 1]], [2, 3]),
+    "activation 4": lambda: one("ADD", [[2, 3], [2, 3]], [2, 3], fusedActivationFunction=4),
+    "zero point is not -128": lambda: one("LOGISTIC", [[1, 1]], [1, 1]),
+    "first input is not a variable": lambda: one("READ_VARIABLE", [[4]], [4]),
+    "too few inputs": lambda: one("CONV_2D", [[1, 1, 1, 1]], [1, 1, 1, 1]),
+    "not int8 constants": lambda: one("FULLY_CONNECTED", [[1, 4], [1, 4]], [1, 1]),
+}
+
+
+@pytest.mark.parametrize("reason", ODD)
+def test_operators_that_do_not_fit_are_refused_with_the_reason(reason):
+    net, inputs, outputs = ODD[reason]()
+    data = net.build(inputs, outputs)
+    with pytest.raises(ModelError, match=reason):
+        ours(data)
+
+
+def test_largest_layers_are_not_refused():
+    for net, inputs, outputs in (long_row(16_384), many_windows(256)):
+        ours(net.build(inputs, outputs))
+
+
+def test_state_that_passes_straight_through_is_refused():
+    data = changed(small_model(np.random.default_rng(0), explicit=True), lambda find: pass_through(find(None)))
+    with pytest.raises(ModelError, match="an input is an output, too"):
+        Model(data)
+
+
+def pass_through(model):
+    graph = model.subgraphs[0]
+    graph.outputs = [graph.outputs[0], graph.inputs[1]]
+
+
 def test_too_many_multiplications_are_refused_before_memory_is_taken(monkeypatch):
     monkeypatch.setattr(plan, "MACS_MAX", 319)
     with pytest.raises(ModelError, match="more than 319 multiplications"):
