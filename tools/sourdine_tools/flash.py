@@ -42,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="the board's serial port; found by itself when one board is plugged in")
     parser.add_argument("--model", default=MODEL, help="the wake word's model (default: %(default)s)")
     parser.add_argument("--source", type=Path, default=FIRMWARE, help="another firmware folder than this checkout's")
+    parser.epilog = (
+        "Interrupted at any point, the board runs its old program, or none until it is flashed again; never a mixture. "
+        "Exit status: 0 done, 2 not."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
