@@ -169,8 +169,7 @@ class Supervisor(threading.Thread):
         self._life = None
         if status == 0:
             self._print(SOFT_REBOOT)
-        self._start("SOFT", raw=self._raw and status == 0, run_main=status == 0 and not self._raw)
-        self._life.type(typed)
+        self._start("SOFT", raw=self._raw and status == 0, run_main=status == 0 and not self._raw, typed=typed)
 
     def _listen(self, life: Life) -> None:
         """Take what was printed up to now; the kernel carries it over a little later than the trace."""
@@ -214,7 +213,9 @@ class Supervisor(threading.Thread):
                 self.registers.put("rtc_us", -int(self.registers.get("now_us")))
         self._start(cause, off_ms)
 
-    def _start(self, cause: str, off_ms: int = 0, *, raw: bool = False, run_main: bool = True) -> None:
+    def _start(
+        self, cause: str, off_ms: int = 0, *, raw: bool = False, run_main: bool = True, typed: bytes = b""
+    ) -> None:
         self.registers.clear("repl")
         if self._chip.get("bare"):
             self._bare = bare.Bare(self._chip["profile"]["chip"])
@@ -225,6 +226,7 @@ class Supervisor(threading.Thread):
         self._swallow = raw
         self._held = self._tail = b""
         self._life = Life({**self._chip, **life}, self._state / "chip.json")
+        self._life.type(typed)
 
     def _end_life(self) -> None:
         if self._life:

@@ -3,10 +3,10 @@
 Out of reach (no Wi-Fi, a pulled cable) packets vanish both ways and connections stay open, as TCP does; up to
 SEND_BUFFER bytes wait in the stack and arrive when the way is free again, unless the radio was switched off meanwhile.
 
-The hold rule: on the virtual clock a server has all the time it needs. SPEAK_US after the board wrote (a message may
-take several writes), time stands still until something can be read on that socket, for HOLD_S of the host's time in
-all since the last byte that was received. A loaded host then changes nothing, and a dead server costs those seconds
-once.
+The hold rule: on the virtual clock a server has all the time it needs. TRIP_US after the board wrote, time stands
+still until something can be read on that socket, for HOLD_S of the host's time in all since the last byte that was
+received; and before that time nothing can be read. A loaded host then changes nothing, and a dead server costs those
+seconds once.
 """
 
 import errno
@@ -30,7 +30,7 @@ TCP_NODELAY = 1
 
 SEND_BUFFER = 5744  # bytes: CONFIG_LWIP_TCP_SND_BUF_DEFAULT
 HOLD_S = 5
-SPEAK_US = 1_000
+TRIP_US = 1_000  # to the server and back, at least
 _CALL_US = 50
 _POLL_IN, _POLL_OUT, _POLL_ERR, _POLL_HUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP
 _NONBLOCKING = (errno.EAGAIN, errno.EINPROGRESS)
@@ -67,11 +67,12 @@ class socket(io.IOBase):
         self._poll = select.poll()
         self._timeout_ms = -1  # -1 blocks
         self._address = None  # where to, while the first packet cannot leave
-        self._connecting = False
+        self.connecting = False
         self._queue = b""  # in the stack's send buffer, out of reach
         self._reset = False
         self._sent = self._received = 0
         self.awaiting = False
+        self._answer_us = 0  # when the answer to the last write can be here
         self.held_ms = 0
         _sockets.append(self)
 
@@ -81,7 +82,7 @@ class socket(io.IOBase):
         if not radio.connected():
             raise OSError(errno.EHOSTUNREACH)
         self._address = address
-        self._connecting = True
+        self.connecting = True
         self._begin()
         if self._timeout_ms == 0:
             raise OSError(errno.EINPROGRESS)
@@ -146,6 +147,7 @@ class socket(io.IOBase):
         if got:
             self._received += got
             self.held_ms = 0
+            self.awaiting = False
             trace(clock.now, "socket", id=self._id, op="rx", bytes=got)
         return got
 
@@ -219,7 +221,7 @@ class socket(io.IOBase):
                 self._host.connect(host_socket.getaddrinfo(host, port, AF_INET, SOCK_STREAM)[0][-1])
             except OSError as error:
                 if error.errno not in _NONBLOCKING:
-                    self._connecting = False
+                    self.connecting = False
                     raise
             self._await()
 
@@ -232,7 +234,7 @@ class socket(io.IOBase):
 
     def _await(self):
         self.awaiting = True
-        clock.hold_us = clock.now + SPEAK_US
+        self._answer_us = clock.hold_us = clock.now + TRIP_US
         _rearm()
 
     def _check(self):
@@ -246,14 +248,20 @@ class socket(io.IOBase):
         if self._host is None or self._reset:
             return _POLL_ERR | _POLL_HUP
         if not radio.carries():
-            can_queue = not self._connecting and len(self._queue) < SEND_BUFFER
+            can_queue = not self.connecting and len(self._queue) < SEND_BUFFER
             return flags & _POLL_OUT if can_queue else 0
-        self._poll.register(self._host, flags)
-        ready = self._poll.poll(0)
-        ready = ready[0][1] if ready else 0
-        if ready and self._connecting:
-            self._connecting = self.awaiting = False
+        if clock.now < self._answer_us and not clock.wall:
+            flags &= ~_POLL_IN
+        ready = self.arrived(flags)
+        if ready and self.connecting:
+            self.connecting = self.awaiting = False
         return ready
+
+    def arrived(self, flags, wait_ms=0):
+        """The events among `flags` that hold on the host."""
+        self._poll.register(self._host, flags)
+        ready = self._poll.poll(wait_ms)
+        return ready[0][1] if ready else 0
 
     def _wait_for(self, event):
         """Whether it came in time; time passes meanwhile."""
@@ -292,19 +300,14 @@ def _rearm():
 def _hold():
     """Let the host's time pass until every awaited answer is there, or its server must be dead."""
     for s in _sockets:
-        while s.awaiting:
-            flags = _POLL_OUT if s._connecting else _POLL_IN
-            if not radio.carries():
-                break  # nothing can come; asked again when time moves next
-            if s._ready(flags | _POLL_ERR | _POLL_HUP):
-                s.awaiting = False
-            elif s.held_ms >= HOLD_S * 1000:
+        while s.awaiting and radio.carries():  # out of reach nothing can come; asked again when time moves next
+            if s.held_ms >= HOLD_S * 1000:
                 s.awaiting = False  # dead, or as good as: from here on the board's own timeouts count
-            else:
-                s._poll.register(s._host, flags)
-                started = real_time.ticks_ms()
-                s._poll.poll(100)
-                s.held_ms += real_time.ticks_diff(real_time.ticks_ms(), started)
+                break
+            started = real_time.ticks_ms()
+            if s.arrived(_POLL_OUT if s.connecting else _POLL_IN, 100):
+                s.awaiting = False
+            s.held_ms += real_time.ticks_diff(real_time.ticks_ms(), started)
     _rearm()
 
 
