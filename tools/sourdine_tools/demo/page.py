@@ -18,8 +18,8 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sourdine: {headline}</title>
 <style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: {width}px; margin: 2rem auto; padding: 0 1rem }}
-  img {{ width: 100%; height: auto }}
+  body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 1180px; margin: 2rem auto; padding: 0 1rem }}
+  .wide {{ overflow-x: auto }}
   h1 {{ font-size: 1.4rem; color: {colour} }}
   table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
   td, th {{ padding: .2rem 1.2rem .2rem 0; text-align: left; border-bottom: 1px solid #e9e9e9 }}
@@ -29,8 +29,8 @@ PAGE = """<!doctype html>
 </style>
 <h1>{headline}</h1>
 <p>{title}. A simulated board ran the real firmware on real MicroPython; a real server listened.</p>
-<img src="data:image/png;base64,{picture}" alt="Five lanes over {seconds:.0f} seconds: what was said, what the
-microphone heard, the wake score, what left the house, what the server kept. {headline}">
+<div class="wide"><img width="{wide}" src="data:image/png;base64,{picture}" alt="Five lanes over {seconds:.0f} seconds: what was said, what the
+microphone heard, the wake score, what left the house, what the server kept. {headline}"></div>
 <h2>Listen</h2>
 <div class="listen">{players}</div>
 <h2>Every byte that left</h2>
@@ -60,7 +60,7 @@ def write(evening: Evening, picture: Path, path: Path) -> None:
         headline=html.escape(headline(evening)),
         title=html.escape(evening.scene.title),
         colour="#00694d" if evening.good else "#b34700",
-        width=1180,
+        wide=int.from_bytes(picture.read_bytes()[16:20], "big") // 2,  # PNG, section 11.2.2: width
         picture=base64.b64encode(picture.read_bytes()).decode(),
         seconds=len(evening.room) / spec.SAMPLE_RATE,
         players="".join(_player(name, samples) for name, samples in sounds),

@@ -41,5 +41,5 @@ def rooms(into: Path, folder: Path = FOLDER, speakers: int = SPEAKERS) -> Iterat
             [clip(talk[i % len(talk)]) for i in some],
             [clip(words[i], LONGEST) for i in some],
             [clip(command[i % len(command)]) for i in some],
-            f"real speakers {first + 1} to {some[-1] + 1} of {len(words)}",
+            f"Real speakers {first + 1} to {some[-1] + 1} of {len(words)}",
         )

@@ -56,7 +56,7 @@ def _scenes(arguments: argparse.Namespace, work: Path, steps: Steps) -> list[Sce
     if arguments.talk:
         with steps("read your recordings"):
             folders = (arguments.talk, arguments.wake, arguments.commands)
-            return [scene.recorded(*(scene.recordings(folder, clips) for folder in folders), title="your recordings")]
+            return [scene.recorded(*(scene.recordings(folder, clips) for folder in folders), title="Your recordings")]
     with steps("let two neural voices speak"):
         return [scene.scripted()]
 
