@@ -1,0 +1,24 @@
+import io
+
+import pytest
+
+from sourdine_tools.demo.steps import Steps
+
+
+def test_steps_are_numbered_and_timed():
+    out = io.StringIO()
+    steps = Steps(out)
+    for what in ("boil water", "make tea"):
+        with steps(what):
+            pass
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("  1  boil water....")
+    assert second.startswith("  2  make tea....")
+    assert second.endswith("0.0 s")
+
+
+def test_a_step_that_fails_says_so_and_lets_the_error_through():
+    out = io.StringIO()
+    with pytest.raises(KeyError), Steps(out)("find the cup"):
+        raise KeyError
+    assert out.getvalue().endswith("failed\n")
