@@ -13,7 +13,8 @@ NEAR = 40  # 7.5 dB: what speech must rise above the floor at least
 FADE = 12  # blocks in which the voice's level fades by one step: about 1.6 dB a second
 TRAIL = 80  # blocks without speech that end a session: 0.8 s
 PATIENCE = 250  # blocks that may pass before the first speech: 2.5 s
-TAIL = 30  # blocks after a wake in which what sounds is still the word itself
+WORD = 80  # blocks after a wake in which what sounds may still be the rest of a slow word, …
+GAP = 8  # … unless so many quiet ones came before it
 
 
 def level(energy):
@@ -51,7 +52,7 @@ class Endpoint:
 
     def start(self):
         """A session begins; the voice that woke us is still remembered."""
-        self._since = 0
+        self._word = WORD
         self._quiet = 0
         self._spoke = False
 
@@ -83,11 +84,13 @@ class Endpoint:
         middle = (floor + self.voice) >> 1
         if middle > threshold:
             threshold = middle
-        if self._since < TAIL:
-            self._since += 1
+        if self._word:
+            self._word -= 1
         if smooth > threshold:
             self._quiet = 0
-            self._spoke = self._since == TAIL
+            self._spoke = self._spoke or not self._word
         else:
             self._quiet += 1
+            if self._quiet == GAP:
+                self._word = 0
         return self._quiet >= (TRAIL if self._spoke else PATIENCE)

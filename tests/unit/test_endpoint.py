@@ -55,6 +55,14 @@ def test_a_session_ends_soon_after_the_last_word_and_never_before(floor_db, paus
         assert end <= block <= end + 200, (seed, block - end)
 
 
+@pytest.mark.parametrize("early_s", [0.2, 0.4, 0.6])
+def test_a_wake_decided_long_before_a_slow_word_ends_does_not_cost_the_command(early_s):
+    for seed in range(8):
+        energies, wake, end = story(seed, -60, -30, pause_s=1.0)
+        block = ended_at(energies, wake - int(early_s * 100))
+        assert end <= block <= end + 200, (seed, block - end)
+
+
 def test_a_wake_followed_by_nothing_ends_within_three_seconds():
     energies, wake, _ = story(1, -60, -30, 0.0, command_s=0)
     assert ended_at(energies, wake) - wake <= 300
