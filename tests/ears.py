@@ -91,7 +91,7 @@ def micropython(jobs: Sequence[dict], timeout_s: float = 600) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         written = []
         for i, job in enumerate(jobs):
-            job = dict(job, out=f"{folder}/{i}.out")
+            job: dict = dict(job, out=f"{folder}/{i}.out")
             for key, value in job.items():
                 if isinstance(value, list) and isinstance(value[0], Path):
                     job[key] = [str(path) for path in value]

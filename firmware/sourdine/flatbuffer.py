@@ -18,10 +18,9 @@ class Flatbuffer:
     """`source`: bytes-like (not copied), or a file opened in binary mode (must stay open while this is used)."""
 
     def __init__(self, source):
-        self._file = None
+        self._file = source
         self._start = 0  # offset of the page in the whole
         if hasattr(source, "readinto"):
-            self._file = source
             self.size = source.seek(0, 2)
             self._page = memoryview(bytearray(PAGE))
             self._end = 0

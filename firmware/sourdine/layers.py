@@ -65,6 +65,8 @@ def _windows(plan, op, kernel, strides, dilation):
     check(min(counts) > 0 and y.shape[1:3] == tuple(counts), "its output has another shape")
     rows, columns = counts
     check(rows * columns <= WINDOWS_MAX, f"more than {WINDOWS_MAX} windows")
+    strides = [strides[i] if counts[i] > 1 else 1 for i in (0, 1)]  # where none is taken, any number may stand
+    dilation = [dilation[i] if kernel[i] > 1 else 1 for i in (0, 1)]
     address, row, run = x.read(plan), width * channels, kernel[1] * channels
     if kernel[0] == 1 or (kernel[1] == width and dilation[0] == 1):  # each window is one run already
         if columns == 1:

@@ -138,4 +138,7 @@ def _meet(a, b):
 
 def addresses(items):
     """A kernel's table, once every block has its place."""
-    return array("i", [item if isinstance(item, int) else item[0].place + item[1] for item in items])
+    table = [item if isinstance(item, int) else item[0].place + item[1] for item in items]
+    if not 0 <= min(table) <= max(table) < 1 << 31:  # MicroPython's array would keep the low bits without a word
+        raise ModelError("a size or step is out of range")
+    return array("i", table)

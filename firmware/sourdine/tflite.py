@@ -132,8 +132,8 @@ def add_all(plan, model, graph):
             check(initial is None, "more than one CALL_ONCE")
             initial = Graph(model, op.options.i32(0))
             continue
-        name, add = operators.KNOWN.get(op.code, (f"operator type {op.code}", None))
-        check(add is not None, f"{name} is not supported")
+        check(op.code in operators.KNOWN, f"operator type {op.code} is not supported")
+        name, add = operators.KNOWN[op.code]
         try:
             add(plan, op)
         except ModelError as error:
@@ -157,12 +157,10 @@ def _starts(plan, initial):
         content = tensor.content()
         uniform = content == bytes(content[:1]) * tensor.size
         values[op.variable()] = block, content[0], None if uniform else tensor
-    fill, move = [0], [0]
+    fills, moves = [], []
     for block, value, tensor in values.values():
         if tensor is None:
-            fill[0] += 1
-            fill.extend(((block, 0), block.size, value))
+            fills.extend(((block, 0), block.size, value))
         else:
-            move[0] += 1
-            move.extend((tensor.read(plan), block.size, (block, 0), block.size, block.size, 1))
-    return (int8.fill, fill), (int8.move, move)
+            moves.extend((tensor.read(plan), block.size, (block, 0), block.size, block.size, 1))
+    return (int8.fill, [len(fills) // 3, *fills]), (int8.move, [len(moves) // 6, *moves])

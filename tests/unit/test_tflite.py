@@ -374,6 +374,16 @@ def test_operators_that_do_not_fit_are_refused_with_the_reason(reason):
         ours(data)
 
 
+def test_strides_that_are_never_taken_may_be_any_number():
+    """With one window and one row of weights, steps of 2**31 - 1 mean nothing; they must not reach a table."""
+    net = Net()
+    x, y = net.tensor([1, 1, 1, 40]), net.tensor([1, 1, 1, 1])
+    huge = dict.fromkeys(("strideH", "strideW", "dilationHFactor", "dilationWFactor"), 2**31 - 1)
+    net.op("CONV_2D", [x, net.tensor([1, 1, 1, 40], 0.01, data=np.ones(40))], [y], padding=VALID, **huge)
+    [[got]] = ours(net.build([x], [y]), [np.zeros((1, 1, 1, 40), np.int8)])
+    assert got.shape == (1, 1, 1, 1)
+
+
 def test_largest_layers_are_not_refused():
     for net, inputs, outputs in (long_row(16_384), many_windows(256)):
         ours(net.build(inputs, outputs))
