@@ -163,4 +163,6 @@ def _starts(plan, initial):
             fills.extend(((block, 0), block.size, value))
         else:
             moves.extend((tensor.read(plan), block.size, (block, 0), block.size, block.size, 1))
-    return (int8.fill, [len(fills) // 3, *fills]), (int8.move, [len(moves) // 6, *moves])
+    fills.insert(0, len(fills) // 3)
+    moves.insert(0, len(moves) // 6)
+    return (int8.fill, fills), (int8.move, moves)
