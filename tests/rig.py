@@ -68,11 +68,15 @@ class Rig:
 
     def play(self, seconds: float, rest: str = "", timeout: float = 30) -> Board:
         """Play a room to its end."""
+        self.start(seconds, rest)
+        self.board.wait("end", timeout)
+        return self.board
+
+    def start(self, seconds: float, rest: str = "") -> None:
+        """Power-cycle into a room."""
         room = self.folder / "room.toml"
         room.write_text(f"seconds = {seconds}\n{rest}")
         self.board.play(room)
-        self.board.wait("end", timeout)
-        return self.board
 
     def told(self) -> list:
         """What the program told, in order."""

@@ -1,5 +1,5 @@
 """The one exception whose text is meant for the person at the keyboard."""
 
 
-class Mistake(Exception):  # noqa: N818  the user's to mend, not a fault of the program
+class Mistake(Exception):
     """What a user can mend: one line on stderr that says what to do next; exit status 2."""

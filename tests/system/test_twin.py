@@ -1,10 +1,14 @@
 """The board's twin keeps the circuit's promises, and real mpremote takes it for a board."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import littlefs
 import numpy as np
 import pytest
 
@@ -325,6 +329,117 @@ def test_the_same_room_and_program_give_the_same_trace(tmp_path):
             traces.append((rig.play(3.0, rest).trace, rig.told(), rig.heard().tobytes()))
     assert traces[0] == traces[1]
     assert len(traces[0][1]) > 100
+
+
+def test_a_loaded_host_changes_nothing(tmp_path):
+    main = "hold()\ni2s = microphone()\nwhile True:\n    listen(i2s, 320)\n    tell(time.ticks_us(), words[0])"
+    with Rig(tmp_path, main) as rig:
+        calm = rig.play(4.0, event(2.0, "press")).trace
+        told = rig.told()
+        stops = []
+
+        def stop(happened):
+            if happened["kind"] in ("i2s", "contact", "button"):
+                stops.append(happened)
+                chip = rig.board.chip_process
+                os.kill(chip, signal.SIGSTOP)
+                time.sleep(0.3)
+                os.kill(chip, signal.SIGCONT)
+
+        rig.board.console = b""
+        rig.board.watch(on_event=stop)
+        assert rig.play(4.0, event(2.0, "press")).trace == calm
+        assert rig.told() == told
+    assert len(stops) == 4
+
+
+def test_on_the_wall_clock_a_second_takes_a_second(tmp_path):
+    main = """
+    hold()
+    i2s = microphone()
+    listen(i2s, 16_000)
+    tell(time.ticks_ms(), rail.read_uv())
+    """
+    with Rig(tmp_path, main, clock="wall") as rig:
+        started = time.monotonic()
+        rig.play(2.0)
+        took_s = time.monotonic() - started
+        ((at_ms, microvolts),) = rig.told()
+    assert took_s >= 2.0
+    assert 1_300 <= at_ms < 1_300 + 1000 * took_s
+    assert microvolts == circuit.sense_uv()["MIC_SENSE"]
+
+
+def test_on_the_wall_clock_a_stuck_program_is_bitten(tmp_path):
+    main = """
+    if machine.reset_cause() == machine.PWRON_RESET:
+        machine.WDT(timeout=300)
+        while True:
+            pass
+    tell(machine.reset_cause())
+    """
+    with Rig(tmp_path, main, clock="wall") as rig:
+        rig.play(1.5)
+        assert rig.told() == [[3]]
+
+
+def test_a_brownout_restarts_the_chip_and_drops_the_relay(tmp_path):
+    main = "hold()\ntell(machine.reset_cause(), time.ticks_ms(), time.time())\nlisten(microphone(), 10**9)"
+    with Rig(tmp_path, main) as rig:
+        board = rig.play(3.0, event(1.0, "brownout"))
+        assert rig.told() == [[1, 300, 0], [1, 1500, 0]]
+        assert [contact["closed"] for contact in kinds(board, "contact")] == [True, False, True]
+
+
+def test_flash_survives_a_kill_at_any_moment(tmp_path):
+    main = """
+    import os
+    try:
+        tell(int(open("count").read()))
+    except OSError:
+        tell(0)
+    count = 0
+    while True:
+        with open("count.new", "w") as file:
+            file.write(str(count))
+        os.rename("count.new", "count")
+        count += 1
+    """
+    with Rig(tmp_path, main, clock="wall") as rig:
+        for after_s in (0.05, 0.11, 0.17, 0.23):
+            rig.start(60.0)
+            rig.board.wait("ready")
+            time.sleep(after_s)
+            os.kill(rig.board.chip_process, signal.SIGKILL)
+        disk = littlefs.LittleFS(block_size=4096, block_count=512, mount=False)
+        disk.context.buffer = bytearray(rig.board.flash_image.read_bytes())
+        disk.mount()
+        assert int(disk.open("count").read()) > 0
+
+
+def test_the_room_can_cut_the_usb_cable(tmp_path):
+    with Rig(tmp_path, "while True: time.sleep(1)") as rig:
+        board = rig.play(2.0, event(0.5, "usb_out"))
+        assert not Path(board.tty).exists()
+        rig.play(2.0, event(0.5, "usb_out") + event(1.0, "usb_in"))
+        assert Path(board.tty).exists()
+
+
+def test_the_command_runs_a_room_and_ends_with_ctrl_c(tmp_path):
+    room = tmp_path / "room.toml"
+    room.write_text("seconds = 1\n" + event(0.5, "press"))
+    command = [MPREMOTE.with_name("sourdine"), "twin", room, "--state", tmp_path / "state", "--clock", "virtual"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as twin:
+        assert twin.stdout
+        lines = []
+        for line in twin.stdout:
+            lines.append(line)
+            if "the room is over" in line:
+                break
+        twin.send_signal(signal.SIGINT)
+        assert twin.wait(10) == 130
+    assert lines[0].split() == ["tty", str(tmp_path / "state" / "tty")]
+    assert any("mute button in" in line for line in lines)
 
 
 def test_the_clock_starts_in_2000_and_a_busy_wait_comes_to_an_end(tmp_path):

@@ -64,6 +64,11 @@ class Board:
         return str(self._supervisor.port.path)
 
     @property
+    def chip_process(self) -> int:
+        """Process id of the chip's present life, for tests that harm it."""
+        return self._supervisor.chip_process
+
+    @property
     def running(self) -> bool:
         """Whether the board has power; False only after a fault of the twin itself."""
         return self._supervisor.is_alive()

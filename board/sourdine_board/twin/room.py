@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
-from sourdine import spec
 
+from sourdine import spec
 from sourdine_board.mistake import Mistake
 
 RATE = spec.SAMPLE_RATE

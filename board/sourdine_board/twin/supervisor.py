@@ -93,6 +93,12 @@ class Supervisor(threading.Thread):
 
         self.do(order)
 
+    @property
+    def chip_process(self) -> int:
+        """Process id of the present life."""
+        assert self._life
+        return self._life.process.pid
+
     # On this thread.
 
     def run(self) -> None:

@@ -97,7 +97,7 @@ class World:
     def pass_by(self):
         """A program that ended by itself leaves the chip to the room, until its end or an interrupt."""
         self.program = False
-        if self._over or clock.wall:
+        if self._over or self._length == NEVER:
             return
         try:
             clock.until(self._length)
