@@ -16,6 +16,8 @@ from sourdine.plan import NOTHING, Plan, addresses, tidy
 __all__ = ["Model", "ModelError"]
 
 STRIDE_MAX = 16  # features per step
+SCALE = 0x3DD0D0D1  # bits of the float32 26/255: what the frontend's features are in; their zero point is -128
+SCALE_SLACK = 256  # bits that a model's may be off, 3e-5 of it
 
 
 class Model:
@@ -37,6 +39,8 @@ class Model:
         plan = Plan()
         graph = Graph(model, 0)
         features, score, states = _ends(graph)
+        same = abs(features.scale_bits() - SCALE) <= SCALE_SLACK and features.zero() == 0
+        check(same, "its features are not of scale 26/255 and zero point -128")
         self.stride = features.shape[1]
         self.channels = spec.CHANNELS
         target = features.keep(plan)

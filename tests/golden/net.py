@@ -17,6 +17,7 @@ viper.install()
 from nets import Net, theirs
 
 STEPS = 30
+SCALE = 26 / 255  # of features
 VALID = 1
 
 
@@ -51,15 +52,15 @@ def ring(net: Net, name: str, new: int, row: list[int], old: int, scale: float, 
 def small_net() -> bytes:
     random = np.random.default_rng(1)
     net = Net()
-    x, tall = net.tensor([1, 3, 40], 0.1, -128), net.tensor([1, 3, 1, 40], 0.1, -128)
+    x, tall = net.tensor([1, 3, 40], SCALE, -128), net.tensor([1, 3, 1, 40], SCALE, -128)
     net.op("CALL_ONCE", [], [], initSubgraphIndex=1)
     net.op("RESHAPE", [x, net.constant(1, 3, 1, 40)], [tall])
     plain = {"padding": VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     first = net.tensor([1, 1, 1, 12], 0.3, -128)
-    window = ring(net, "a", tall, [1, 40], 2, 0.1, -128)
+    window = ring(net, "a", tall, [1, 40], 2, SCALE, -128)
     net.op(
         "CONV_2D",
-        [window, *weights(net, random, [12, 5, 1, 40], 12, 0, 0.1)],
+        [window, *weights(net, random, [12, 5, 1, 40], 12, 0, SCALE)],
         [first],
         **{**plain, "strideH": 3, "fusedActivationFunction": 1},
     )
@@ -90,7 +91,7 @@ def small_net() -> bytes:
     net.graph()
     for name, shape, value in (("a", [1, 2, 1, 40], -128), ("b", [1, 6, 1, 12], range(-100, -28))):
         data = np.resize(np.asarray(value, np.int8), shape)
-        start = net.tensor(shape, 0.1 if name == "a" else 0.3, -128, data=data)
+        start = net.tensor(shape, SCALE if name == "a" else 0.3, -128, data=data)
         net.op("ASSIGN_VARIABLE", [net.handle(name), start], [])
     return net.build([x], [y])
 

@@ -13,9 +13,9 @@ SAME, VALID = 0, 1
 seeds = st.integers(0, 2**32 - 1)
 
 
-def random_layer(net, random, x, shape, m, axis, per_channel=True):
+def random_layer(net, random, x, shape, m, axis, per_channel=True, fine=1.0):
     """Weights of this shape and biases for m outputs, with scales that spread the outputs over the range."""
-    scales = np.exp(random.uniform(-7, -5, m if per_channel else 1))
+    scales = np.exp(random.uniform(-7, -5, m if per_channel else 1)) * fine
     w = net.tensor(shape, scales, data=random.integers(-127, 128, shape), axis=axis)
     b = net.tensor([m], scales * 0.05, data=random.integers(-3000, 3000, m), kind="int32", name="bias")
     return [x, w, b]
@@ -132,10 +132,10 @@ def test_joining_and_splitting_equal_the_reference(seed, shape, data):
 def small_model(random, explicit=False, initial=None, stride=2):
     """Features → a ring of four steps, in a variable or explicit → dense → sigmoid → uint8; the bytes."""
     net = Net()
-    size, scale = 40 * stride, 0.004
-    x = net.tensor([1, stride, 40], scale, -5, name="features")
-    new, old = net.tensor([1, 1, size], scale, -5, name="new"), net.tensor([1, 3, size], scale, -5)
-    ring, kept = net.tensor([1, 4, size], scale, -5, name="ring"), net.tensor([1, 3, size], scale, -5, name="kept")
+    size, scale = 40 * stride, 26 / 255
+    x = net.tensor([1, stride, 40], scale, -128, name="features")
+    new, old = net.tensor([1, 1, size], scale, -128, name="new"), net.tensor([1, 3, size], scale, -128)
+    ring, kept = net.tensor([1, 4, size], scale, -128, name="ring"), net.tensor([1, 3, size], scale, -128, name="kept")
     if initial is not None:
         net.op("CALL_ONCE", [], [], initSubgraphIndex=1)
     net.op("RESHAPE", [x, net.constant(1, 1, size)], [new])
@@ -147,15 +147,15 @@ def small_model(random, explicit=False, initial=None, stride=2):
     net.op("STRIDED_SLICE", [ring, *bounds], [kept])
     if not explicit:
         net.op("ASSIGN_VARIABLE", [handle, kept], [])
-    flat, logit = net.tensor([1, 4 * size], scale, -5), net.tensor([1, 1], 0.08, 9, name="logit")
+    flat, logit = net.tensor([1, 4 * size], scale, -128), net.tensor([1, 1], 0.08, 9, name="logit")
     net.op("RESHAPE", [ring, net.constant(1, 4 * size)], [flat])
-    net.op("FULLY_CONNECTED", random_layer(net, random, flat, [1, 4 * size], 1, 0), [logit])
+    net.op("FULLY_CONNECTED", random_layer(net, random, flat, [1, 4 * size], 1, 0, fine=1 / 40), [logit])
     sigmoid, y = net.tensor([1, 1], 1 / 256, -128), net.tensor([1, 1], 1 / 256, 0, kind="uint8", name="score")
     net.op("LOGISTIC", [logit], [sigmoid])
     net.op("QUANTIZE", [sigmoid], [y])
     if initial is not None:
         net.graph()
-        value = net.tensor([1, 3, size], scale, -5, data=initial)
+        value = net.tensor([1, 3, size], scale, -128, data=initial)
         net.op("ASSIGN_VARIABLE", [net.handle("ring"), value], [])
     return net.build([x, old], [y, kept]) if explicit else net.build([x], [y])
 
@@ -168,7 +168,7 @@ def ring(values):
     return np.resize(np.asarray(values, np.int8), (1, 3, 80))
 
 
-@pytest.mark.parametrize("initial", [None, ring([-5]), ring([77]), ring(range(-100, 100))])
+@pytest.mark.parametrize("initial", [None, ring([-128]), ring([77]), ring(range(-100, 100))])
 @pytest.mark.parametrize("seed", range(3))
 def test_variables_carry_state_from_step_to_step(seed, initial):
     random = np.random.default_rng(seed)
@@ -186,7 +186,7 @@ def test_explicit_states_carry_over_like_variables():
     seed = 11
     data = small_model(np.random.default_rng(seed), explicit=True)
     inputs = steps(np.random.default_rng(seed))
-    state, expected = np.full((1, 3, 80), -5, np.int8), []
+    state, expected = np.full((1, 3, 80), -128, np.int8), []
     for x in inputs:
         [[score, state]] = theirs(data, [x, state])
         expected.append(int(score[0, 0]))
@@ -266,7 +266,7 @@ def with_model(**values):
 
 def unknown_operator(good):
     net = Net()
-    x, y = net.tensor([1, 1, 40]), net.tensor([1, 1], 1 / 256, -128)
+    x, y = net.tensor([1, 1, 40], 26 / 255, -128), net.tensor([1, 1], 1 / 256, -128)
     net.op("SOFTMAX", [x], [y])
     return net.build([x], [y])
 
@@ -278,6 +278,8 @@ REFUSED = {
     "a .tflite of version 4": with_model(version=4),
     "entry 0 of 0": with_model(subgraphs=[]),
     "operator type 25 is not supported": unknown_operator,
+    "features are not of scale 26/255": with_tensor("features", scale=0.1),
+    "and zero point -128": with_tensor("features", zero=-127),
     "no input is int8": with_tensor("features", shape=[1, 2, 39]),
     "no output is a single number": with_tensor("score", shape=[1, 2]),
     "only int8 tensors": with_tensor("logit", type=0),
@@ -303,7 +305,7 @@ def test_what_cannot_run_is_refused_with_its_reason(reason):
 
 def test_padding_that_would_matter_is_refused():
     net = Net()
-    x, wide = net.tensor([1, 1, 40]), net.tensor([1, 1, 40, 1])
+    x, wide = net.tensor([1, 1, 40], 26 / 255, -128), net.tensor([1, 1, 40, 1], 26 / 255, -128)
     net.op("RESHAPE", [x], [wide])
     y = net.tensor([1, 1, 40, 1])
     layer = random_layer(net, np.random.default_rng(0), wide, [1, 1, 3, 1], 1, 0)
