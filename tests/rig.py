@@ -12,8 +12,6 @@ import numpy as np
 from sourdine_board import circuit
 from sourdine_board.twin import Board
 
-S3 = circuit.PROFILES["s3"].pins
-
 # What a program needs to hold the relay and to read the microphone; the pins by role come before it.
 EARS = """
 import json, machine, select, time
@@ -55,10 +53,13 @@ class Rig:
         self, folder: Path, main: str, files: dict[str, str] | None = None, before: str = "", **options
     ) -> None:
         self.folder = folder
-        pins = "".join(f"{role} = {pin}\n" for role, pin in S3.items())
+        profile = circuit.PROFILES[options.get("profile", "s3")]
+        pins = "".join(f"{role} = {pin}\n" for role, pin in profile.pins.items())
         program = {"boot.py": "", "main.py": pins + EARS + before + textwrap.dedent(main), **(files or {})}
         disk = littlefs.LittleFS(block_size=4096, block_count=512)
         for name, text in program.items():
+            if "/" in name:
+                disk.makedirs(name.rpartition("/")[0], exist_ok=True)
             with disk.open(name, "w") as file:
                 file.write(text)
         self.state = folder / "board"

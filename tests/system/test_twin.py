@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from rig import Rig, event, kinds
-from sourdine_board import circuit
+from sourdine_board import circuit, pinmap
+from sourdine_board.mistake import Mistake
 from sourdine_board.twin import Board
 from sourdine_board.twin.marks import bits
 
@@ -95,12 +96,26 @@ def test_a_looping_program_is_interrupted(tmp_path):
         assert mpremote(rig.board, "exec", "print(6 * 7)").strip() == "42"
 
 
+def test_a_chip_whose_room_is_over_still_answers(tmp_path):
+    with Rig(tmp_path, "while True: time.sleep_ms(10)") as rig:
+        rig.play(1.0)
+        assert mpremote(rig.board, "exec", "import time; time.sleep(3600); print(6 * 7)").strip() == "42"
+        mpremote(rig.board, "reset")
+        assert mpremote(rig.board, "exec", "print(6 * 9)").strip() == "54"
+
+
 def test_a_pulled_cable_ends_the_clients_session_and_the_path_comes_back(idle, tmp_path):
     (tmp_path / "big.bin").write_bytes(bytes(200_000))
     idle.unplug(after_bytes=20_000)
     mpremote(idle, "fs", "cp", str(tmp_path / "big.bin"), ":big.bin", status=1)
     assert not Path(idle.tty).exists()
     idle.plug()
+    assert "boot.py" in mpremote(idle, "fs", "ls", ":")
+
+
+def test_two_boards_do_not_share_a_folder(idle):
+    with pytest.raises(Mistake, match="another twin runs in"), Board(idle.state):
+        pass
     assert "boot.py" in mpremote(idle, "fs", "ls", ":")
 
 
@@ -148,6 +163,21 @@ def test_stray_pulses_at_boot_never_pull_the_relay_in(tmp_path):
     """
     with Rig(tmp_path, main) as rig:
         assert not kinds(rig.play(1.0), "contact")
+
+
+def test_both_sense_lines_tell_the_wires_truth(tmp_path):
+    main = """
+    coils, switch = ADC(Pin(SW_SENSE), atten=ADC.ATTN_11DB), Pin(SW_SENSE, Pin.IN)
+    for at, command in ((700, 0), (1200, 1), (1700, 1), (2200, 1)):
+        if command:
+            hold()
+        time.sleep_ms(at - time.ticks_ms())
+        tell(rail.read_uv(), coils.read_uv(), switch())
+    """
+    with Rig(tmp_path, main) as rig:
+        rig.play(3.0, event(1.5, "press") + event(2.0, "release"))
+        live, supplied = (circuit.sense_uv()[role] for role in ("MIC_SENSE", "SW_SENSE"))
+        assert rig.told() == [[0, supplied, 1], [live, supplied, 1], [0, 0, 0], [live, supplied, 1]]
 
 
 @pytest.mark.parametrize("level", [0, 1])
@@ -507,6 +537,25 @@ def test_costs_and_probes_are_put_around_methods(tmp_path):
         board = rig.play(1.0, rest)
         assert rig.told() == [[False, True, 4]]
         assert [(probe["value"], probe["result"]) for probe in kinds(board, "probe")] == [(6, False), (8, True)]
+
+
+@pytest.mark.parametrize("profile", circuit.PROFILES)
+def test_the_firmwares_pins_fit_the_board(tmp_path, profile):
+    main = """
+    from sourdine import pins
+    machine.bitstream(Pin(pins.LED, Pin.OUT), 0, (400, 850, 800, 450), b"\\x01\\x02\\x03")
+    button = Pin(pins.BTN_ACT, Pin.IN, Pin.PULL_UP)
+    tell(pins.CHIP, pins.MIC_SCK, button())
+    time.sleep_ms(500)
+    tell(button())
+    """
+    files = {"sourdine/__init__.py": "", "sourdine/pins.py": pinmap.text()}
+    with Rig(tmp_path, main, files, profile=profile) as rig:
+        board = rig.play(1.0, event(0.5, "action_down"))
+        expected = circuit.PROFILES[profile]
+        assert rig.told() == [[expected.chip, expected.pins["MIC_SCK"], 1], [0]]
+        assert [led["rgb"] for led in kinds(board, "led")] == [[2, 1, 3]]
+        assert not kinds(board, "violation")
 
 
 def test_a_leg_that_must_stay_unused_is_reported(tmp_path):

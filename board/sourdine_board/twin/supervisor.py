@@ -173,6 +173,8 @@ class Supervisor(threading.Thread):
         typed = life.unread
         status = life.end()
         self._life = None
+        if not life.ready:
+            raise RuntimeError(f"the chip's process ended with status {status} before it was a chip: {self._tail!r}")
         if status == 0:
             self._print(SOFT_REBOOT)
         self._start("SOFT", raw=self._raw and status == 0, run_main=status == 0 and not self._raw, typed=typed)
