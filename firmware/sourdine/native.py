@@ -8,7 +8,7 @@ try:
     import micropython
 except ImportError:
 
-    class micropython:  # type: ignore[no-redef]  # noqa: N801  the module's own name
+    class micropython:  # type: ignore[no-redef]
         """Decorators that leave a function as it is."""
 
         viper = native = staticmethod(lambda function: function)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sourdine_board.twin import marks
 
 ROOM = 60 * 16_000  # samples

@@ -1,10 +1,10 @@
 """The mute against a contact that obeys the circuit: what it proves, and what it never believes."""
 
 import pytest
-from fakes import Contact
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import Contact
 from sourdine import mute as room
 from sourdine.mute import FAULT, HELD, LIVE, Mute
 
@@ -58,7 +58,7 @@ def test_it_starts_cut_and_stays_cut_while_the_button_is_in():
     assert not contact.closed  # not even the coil is driven
 
 
-@pytest.mark.parametrize("block", range(0, 90))
+@pytest.mark.parametrize("block", range(90))
 def test_a_press_at_any_block_of_the_proof_ends_it_and_a_release_proves_again(block):
     mute, contact = build()
     run(mute, contact, block)

@@ -1,10 +1,10 @@
 """The speaker against an I2S that plays on a clock: nothing blocks, nothing overflows, quiet means quiet."""
 
-from fakes import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sourdine import spec, speaker
+from fakes import Clock
+from sourdine import speaker, spec
 from sourdine.speaker import Speaker
 
 
