@@ -31,7 +31,7 @@ def evening(tmp_path):
     house.heard[PRESSED + 60 : 28 * RATE] = 0
     scores = np.array([[at, 0.97 if 5 <= at < 5.2 else 0.01] for at in np.arange(0, 30, 0.03)])
     held = np.array([[0, 0], [6, 9600], [9, 0]])
-    return Evening(scene, scene.samples(), house.heard, scores, 0.9, house.judge(), held, 0)
+    return Evening(scene, scene.samples(), house.heard, scores, scores, 0.9, house.judge(), held, 0)
 
 
 def spoilt(evening):
@@ -47,7 +47,7 @@ def test_the_evening_is_told_in_figures(evening):
     assert [said.at for said in words.heard] == [4.0]
     assert [said.at for said in words.deaf] == [22.0]
     assert (words.missed, words.false) == ([], [])
-    assert evening.commands() == (RATE, RATE)
+    assert [(arrived, samples) for _, arrived, samples in evening.commands()] == [(RATE, RATE)]
     assert evening.private() == (0, 2 * RATE)
     assert evening.good
     assert evening.as_scripted
@@ -57,13 +57,15 @@ def test_the_evening_is_told_in_figures(evening):
 def test_a_wake_word_without_a_decision_is_missed_and_a_decision_without_one_is_false(evening):
     evening.verdict.lawful = [(15 * RATE, 16 * RATE)]
     assert [said.at for said in evening.hearing().missed] == [4.0]
+    assert "Missed: Ann (best score 0.97, by the reference 0.97)." in note.summary([evening])
     assert evening.hearing().false == [15.0]
     assert not evening.as_scripted
 
 
 def test_a_command_that_is_cut_short_is_not_as_scripted(evening):
-    evening.verdict.left = evening.verdict.left[: RATE // 2]
-    assert evening.commands()[0] < RATE
+    evening.verdict.left = evening.verdict.left[: RATE // 2 + RATE - 600]
+    assert evening.commands()[0][1] < RATE
+    assert "Ann (50%)" in " ".join(note.summary([evening]))
     assert not evening.as_scripted
 
 
@@ -101,7 +103,9 @@ def test_a_room_in_which_nothing_happened_can_be_drawn(tmp_path):
     nothing = np.zeros(5 * RATE, np.int16)
     house = House()
     house.decisions, house.presses, house.cuts = [], [], []
-    evening = Evening(scene, nothing, nothing, np.zeros((0, 2)), 0.9, house.judge(), np.zeros((0, 2)), 0)
+    evening = Evening(
+        scene, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), 0.9, house.judge(), np.zeros((0, 2)), 0
+    )
     picture.draw(evening, tmp_path / "p.png")
     assert (tmp_path / "p.png").exists()
 

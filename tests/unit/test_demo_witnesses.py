@@ -48,14 +48,13 @@ def tap_of(**plaintexts):
     return tap
 
 
-@pytest.fixture
-def believe(monkeypatch):
-    monkeypatch.setattr(witnesses, "confirmed", lambda wakes, heard: wakes)
+HEARD = np.array([[WOKE / RATE - 0.1, 0.97]])  # the second opinion: there was a wake word
+NOTHING = np.array([[WOKE / RATE - 0.1, 0.02], [WOKE / RATE + 3, 0.97]])
 
 
-def test_the_witnesses_tell_one_story(house, believe):
+def test_the_witnesses_tell_one_story(house):
     found, links = witnesses.evidence(
-        trace_of(house), house.heard, [connection_of(house)], tap_of(kitchen=house.plaintext)
+        trace_of(house), ROOM, HEARD, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     assert (found.decisions, found.presses, found.cuts, found.room) == ([WOKE], [PRESSED], [PRESSED + 60], ROOM)
     assert links["kitchen"].plaintext == house.plaintext
@@ -63,35 +62,35 @@ def test_the_witnesses_tell_one_story(house, believe):
     assert judge(found).leaks == []
 
 
-def test_connections_of_an_earlier_life_are_not_mistaken_for_this_one(house, believe):
+def test_connections_of_an_earlier_life_are_not_mistaken_for_this_one(house):
     earlier = House()
     relayed = [connection_of(earlier), connection_of(house)]
     found, links = witnesses.evidence(
-        trace_of(house), house.heard, relayed, tap_of(old=earlier.plaintext, new=house.plaintext)
+        trace_of(house), ROOM, HEARD, relayed, tap_of(old=earlier.plaintext, new=house.plaintext)
     )
     assert list(links) == ["new"]
     assert judge(found).leaks == []
 
 
-def test_a_connection_that_was_refused_before_any_data_has_no_plaintext(house, believe):
+def test_a_connection_that_was_refused_before_any_data_has_no_plaintext(house):
     refused = Connection({OUT: bytearray(b"\x16\x03\x03\x00\x01a"), IN: bytearray()})
     events = [{"kind": "socket", "op": "connect", "id": 1, "us": 0}]
     events += [{"kind": "socket", "op": "tx", "id": 1, "us": 1, "bytes": 6}, *trace_of(house, 2)]
-    found, _ = witnesses.evidence(events, house.heard, [refused, connection_of(house)], tap_of(kitchen=house.plaintext))
+    found, _ = witnesses.evidence(events, ROOM, HEARD, [refused, connection_of(house)], tap_of(kitchen=house.plaintext))
     assert [len(link.plaintext) for link in found.links] == [0, len(house.plaintext)]
     assert judge(found).leaks == []
 
 
-def test_bytes_of_a_connection_that_the_relay_never_saw_are_stray(house, believe, monkeypatch):
+def test_bytes_of_a_connection_that_the_relay_never_saw_are_stray(house, monkeypatch):
     monkeypatch.setattr(witnesses, "SETTLE_S", 0)
-    found, _ = witnesses.evidence(trace_of(house), house.heard, [], tap_of())
+    found, _ = witnesses.evidence(trace_of(house), ROOM, HEARD, [], tap_of())
     assert found.stray_bytes == len(house.network)
     assert judge(found).leaks
 
 
 def test_a_wake_that_only_the_firmware_heard_is_unfounded(house):
     found, _ = witnesses.evidence(
-        trace_of(house), np.zeros(ROOM, np.int16), [connection_of(house)], tap_of(kitchen=house.plaintext)
+        trace_of(house), ROOM, NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     assert (found.decisions, found.unfounded) == ([], [WOKE])
 
@@ -104,12 +103,12 @@ def test_the_second_opinion_hears_the_word_and_only_the_word():
     heard = np.random.default_rng(1).normal(0, 20, 6 * RATE).astype(np.int16)
     heard[2 * RATE : 2 * RATE + len(word)] += word
     end = 2 * RATE + len(word)
-    assert second_opinion.confirmed([end, 5 * RATE, RATE], heard) == [end]
+    assert second_opinion.confirmed([end, 5 * RATE, RATE], second_opinion.scores(heard)) == [end]
 
 
 def test_buffers_are_placed_when_the_board_had_sent_what_filled_them(house):
     _, links = witnesses.evidence(
-        [*trace_of(house)], np.zeros(ROOM, np.int16), [connection_of(house)], tap_of(kitchen=house.plaintext)
+        [*trace_of(house)], ROOM, NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     half = len(house.plaintext) // 2
     found = witnesses.buffered([("kitchen", half, 1234), ("another", 5, 99)], links)

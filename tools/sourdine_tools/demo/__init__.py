@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--wake", type=Path, metavar="DIR", help="recordings of the wake word, each said once")
     what.add_argument("--command", type=Path, metavar="DIR", help="recordings of commands", dest="commands")
     what.add_argument("--real", action="store_true", help="real speakers, where their recordings are there")
-    what.add_argument("--speakers", type=int, metavar="N", help="how many of them (default: 24)")
+    what.add_argument("--speakers", type=int, metavar="N", help="how many of them (default: 48)")
     parser.add_argument(
         "--break-gate", action="store_true", help="flash a copy of the firmware that leaks, to see that it is noticed"
     )

@@ -11,6 +11,7 @@ from sourdine_tools.demo.scene import COMMAND, PRIVATE, WAKE, Scene, Utterance
 
 RATE = spec.SAMPLE_RATE
 AFTER = 0.6  # s after its last sound within which a wake word is recognised
+WHOLE = 0.95  # of its samples: so much of a command must arrive; the first may fall to the fence
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Evening:
     room: np.ndarray  # int16: what sounded
     heard: np.ndarray  # int16: what the microphone gave
     scores: np.ndarray  # float [n, 2]: s, wake score 0 … 1
+    reference: np.ndarray  # the same by another implementation
     cutoff: float  # of the score
     verdict: Verdict
     buffered: np.ndarray  # float [n, 2]: s, bytes that the server held
@@ -54,8 +56,8 @@ class Evening:
     def as_scripted(self) -> bool:
         """Whether the board did its job: every wake word said to it heard, nothing else, and each command arrived."""
         words = self.hearing()
-        arrived, asked = self.commands()
-        return bool(words.heard) and not (words.missed or words.false) and arrived > 0.98 * asked
+        whole = all(arrived > WHOLE * samples for _, arrived, samples in self.commands())
+        return bool(words.heard) and not (words.missed or words.false) and whole
 
     def hearing(self) -> Hearing:
         """Each wake word with the decision that came during it or shortly after."""
@@ -68,29 +70,25 @@ class Evening:
         found.false = wakes
         return found
 
-    def best_score(self, said: Utterance) -> float:
-        """The highest wake score during an utterance or shortly after."""
-        at, score = self.scores.T
-        return float(score[(at >= said.at) & (at <= said.at + said.seconds + AFTER)].max(initial=0.0))
+    def best_scores(self, said: Utterance) -> tuple[float, float]:
+        """The highest wake score during an utterance or shortly after: the board's, and the reference's."""
+        best = []
+        for at, score in (self.scores.T, self.reference.T):
+            best.append(float(score[(at >= said.at) & (at <= said.at + said.seconds + AFTER)].max(initial=0.0)))
+        return best[0], best[1]
 
-    def commands(self) -> tuple[int, int]:
-        """(samples of the commands after a wake word that was heard which left, samples of these commands)."""
-        arrived = total = 0
-        words = self.scene.utterances
+    def commands(self) -> list[tuple[Utterance, int, int]]:
+        """(command, samples of it that left, its samples) for each that followed a wake word that was heard."""
         heard = self.hearing().heard
-        for word, said in pairwise(words):
-            if word in heard and said.kind == COMMAND:
-                first, last = round(said.at * RATE), round((said.at + said.seconds) * RATE)
-                total += last - first
-                arrived += int(np.count_nonzero((self.verdict.left >= first) & (self.verdict.left < last)))
-        return arrived, total
+        asked = [said for word, said in pairwise(self.scene.utterances) if word in heard and said.kind == COMMAND]
+        return [(said, *self._left_of(said)) for said in asked]
 
     def private(self) -> tuple[int, int]:
         """(samples of private talk that left, samples of private talk)."""
-        left, total, gone = self.verdict.left, 0, 0
-        for said in self.scene.utterances:
-            if said.kind == PRIVATE:
-                first, last = round(said.at * RATE), round((said.at + said.seconds) * RATE)
-                total += last - first
-                gone += int(np.count_nonzero((left >= first) & (left < last)))
-        return gone, total
+        found = [self._left_of(said) for said in self.scene.utterances if said.kind == PRIVATE]
+        return sum(gone for gone, _ in found), sum(total for _, total in found)
+
+    def _left_of(self, said: Utterance) -> tuple[int, int]:
+        first, last = round(said.at * RATE), round((said.at + said.seconds) * RATE)
+        left = self.verdict.left
+        return int(np.count_nonzero((left >= first) & (left < last))), last - first

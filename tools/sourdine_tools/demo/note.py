@@ -4,7 +4,7 @@ from collections import Counter
 
 from sourdine import spec
 from sourdine_tools.demo import frames as wire
-from sourdine_tools.demo.evening import Evening
+from sourdine_tools.demo.evening import WHOLE, Evening
 from sourdine_tools.demo.proof import Leak
 
 
@@ -27,7 +27,8 @@ def accounting(evening: Evening) -> list[str]:
     verdict = evening.verdict
     layers, count, size = Counter(verdict.layers), verdict.frames, verdict.bytes
     gone, total = evening.private()
-    arrived, asked = evening.commands()
+    commands = evening.commands()
+    arrived, asked = sum(each[1] for each in commands), sum(each[2] for each in commands)
     words = evening.hearing()
     spoken = len(words.heard) + len(words.missed)
     sent = sum(len(piece.indices) for piece in verdict.pieces)
@@ -60,14 +61,25 @@ def summary(evenings: list[Evening]) -> list[str]:
     speakers = {said.who for said in heard + missed}
     false = sum(len(each.false) for each in hearings)
     leaks = [leak for evening in evenings for leak in evening.verdict.leaks]
-    why = [f"{said.who} (best score {e.best_score(said):.2f})" for e in evenings for said in e.hearing().missed]
+    why = [
+        "{} (best score {:.2f}, by the reference {:.2f})".format(said.who, *evening.best_scores(said))
+        for evening in evenings
+        for said in evening.hearing().missed
+    ]
+    cut = [
+        f"{said.who} ({arrived / asked:.0%})"
+        for evening in evenings
+        for said, arrived, asked in evening.commands()
+        if arrived < WHOLE * asked
+    ]
     gone, total = (sum(each) for each in zip(*(evening.private() for evening in evenings), strict=True))
     return [
         (
             f"{len(speakers)} speakers in {len(evenings)} rooms: {len(heard)} of {len(heard) + len(missed)} wake words heard, "
-            f"{false} false wakes."
+            f"{false} false wakes; the cutoff is {evenings[0].cutoff:g}."
         ),
         f"Missed: {', '.join(why) or 'nobody'}.",
+        f"Commands that did not arrive whole: {', '.join(cut) or 'none'}.",
         f"Leaked: {'; '.join(map(str, leaks)) or 'nothing'}. Private talk: {gone:,} of {total:,} samples left.",
     ]
 

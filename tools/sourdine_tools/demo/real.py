@@ -11,7 +11,7 @@ from sourdine_board.mistake import Mistake
 from sourdine_tools.demo.scene import LONGEST, Clip, Scene, recorded, recording
 
 FOLDER = Path(__file__).parents[4] / "shared" / "data" / "dev"
-SPEAKERS = 24  # of them, unless told otherwise
+SPEAKERS = 48  # of them, unless told otherwise: one clip of each
 PER_ROOM = 8
 TALK, COMMAND = "LibriSpeech", "speech-to-intent"  # sources of talk and of commands, in the manifest
 SHORT = 6.5  # s: of longer commands the words may not be over at CUT

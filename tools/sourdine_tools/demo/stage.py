@@ -9,7 +9,7 @@ import numpy as np
 
 from sourdine import spec
 from sourdine_board.twin import Board
-from sourdine_tools.demo import witnesses
+from sourdine_tools.demo import second_opinion, witnesses
 from sourdine_tools.demo.evening import Evening
 from sourdine_tools.demo.proof import judge
 from sourdine_tools.demo.relay import Relay
@@ -52,7 +52,8 @@ class Stage:
         with self._steps("ask the witnesses: twin, network, server, the samples themselves"):
             trace = _this_life(self.board.trace)
             heard = _padded(self.board.heard(), room)
-            found, links = witnesses.evidence(trace, heard, self._relay.connections, self._tap)
+            reference = second_opinion.scores(heard)
+            found, links = witnesses.evidence(trace, room, reference, self._relay.connections, self._tap)
             manifest = json.loads(model_files(MODEL)[0].read_text())
             scores = [(event["us"] / 1e6, event["value"] / 255) for event in trace if event["kind"] == "probe"]
             return Evening(
@@ -60,6 +61,7 @@ class Stage:
                 room=scene.samples(),
                 heard=heard,
                 scores=np.array(scores).reshape(-1, 2),
+                reference=reference,
                 cutoff=manifest["micro"]["probability_cutoff"],
                 verdict=judge(found),
                 buffered=witnesses.buffered(self._tap.held[known:], links),

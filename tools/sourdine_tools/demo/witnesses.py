@@ -44,13 +44,14 @@ class Tap:
 
 
 def evidence(
-    trace: list[dict], heard: np.ndarray, relayed: list[Connection], tap: Tap
+    trace: list[dict], room: int, reference: np.ndarray, relayed: list[Connection], tap: Tap
 ) -> tuple[Evidence, dict[str, Link]]:
     """The evidence of one life of the chip, and its links by the tap's name for them.
 
-    trace    the twin's events since that life began
-    heard    int16, what the microphone gave; as long as the room
-    relayed  all connections that the relay ever saw, as the tap all plaintext: this life's are the last ones
+    trace      the twin's events since that life began
+    room       samples in it
+    reference  second_opinion.scores() of what the microphone gave
+    relayed    all connections that the relay ever saw, as the tap all plaintext: this life's are the last ones
     """
     sockets = _sockets(trace)
     own = relayed[len(relayed) - len(sockets) :]
@@ -62,9 +63,9 @@ def evidence(
     for name, link in zip(names, talking, strict=False):
         link.plaintext = bytes(tap.plaintext[name])
     wakes = [_index(event) for event in trace if event["kind"] == "probe" and event["result"] is True]
-    founded = confirmed(wakes, heard)
+    founded = confirmed(wakes, reference)
     found = Evidence(
-        room=len(heard),
+        room=room,
         decisions=founded,
         presses=[_index(event) for event in trace if event["kind"] == "button" and event["pressed"]],
         cuts=[event["index"] for event in trace if event["kind"] == "contact" and not event["closed"]],
