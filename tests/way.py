@@ -125,8 +125,9 @@ class Way:
         return marks.locate(self.hub.audio(), int(self.room_s * RATE))
 
     def reasons(self) -> list[int]:
-        """Why sessions ended, by the records that arrived."""
-        return [frame.payload[8] for frame in self.hub.said("end")]
+        """Why this room's sessions ended, by the records that arrived; a record may lawfully arrive twice."""
+        last = {frame.session: frame.payload[8] for frame in self.hub.said("end")}
+        return [last[frame.session] for frame in self.hub.said("wake") if frame.session in last]
 
     def sent_us(self) -> list[tuple[int, int]]:
         """(room time in µs, bytes) of every write that the board's sockets took."""
@@ -139,7 +140,7 @@ def way(folder: Path) -> Iterator[Way]:
     hub = Hub(folder / "server")
     hub.start()
     try:
-        with Board(folder / "board", heap=1 << 20) as board:
+        with Board(folder / "board") as board:
             code = mint(hub.server.authority, "kitchen")
             pair(
                 board.tty,
