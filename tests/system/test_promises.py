@@ -32,14 +32,21 @@ def evening():
     return [(WAKE_AT, wake), (TALK_AT, command), (AGAIN_AT, wake), (AGAIN_AT + 1.1, say("What time is it?"))]
 
 
+def decisions(house):
+    """The first room sample captured after each wake that the chip's own code decided."""
+    return [e["us"] * 16 // 1000 for e in house.board.trace if e["kind"] == "probe" and e.get("result")]
+
+
 def lawful(house, sessions):
-    """Everything that arrived is the room's own, and was captured after a wake word ended; returns the indices."""
+    """Everything that arrived is the room's own, and was captured after a wake; returns the indices."""
     at = house.arrived()
     assert len(house.hub.said("wake")) == sessions
     assert (at >= 0).mean() > 0.99
     known = at[at >= 0]
-    assert known.min() >= (WAKE_AT + 0.3) * RATE
-    assert not ((known > (AGAIN_AT - 2) * RATE) & (known < (AGAIN_AT + 0.3) * RATE)).any()
+    woken = decisions(house)
+    assert len(woken) == sessions
+    assert known.min() >= woken[0]
+    assert not ((known > (AGAIN_AT - 2) * RATE) & (known < woken[-1])).any()
     return known
 
 
@@ -114,6 +121,5 @@ def test_a_reply_that_says_the_wake_word_is_heard_and_does_not_open_the_gate(hou
     played = [e["us"] for e in house.board.trace if e["kind"] == "play"]
     assert np.frombuffer(house.board.spoken(), "<i2").any()
     assert played
-    heard = [e for e in house.board.trace if e["kind"] == "probe" and e["us"] > (TALK_AT + 2) * 1e6]
-    assert max(e["value"] for e in heard) > 0.9 * 255, "the ear must have heard it, or this proves nothing"
+    assert len(decisions(house)) > 1, "the ear must have heard it, or this proves nothing"
     assert len(house.hub.said("wake")) == 1
