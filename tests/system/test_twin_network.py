@@ -208,3 +208,26 @@ def test_tls_judges_certificates_by_the_boards_clock(tmp_path, authority):
     assert "starts in the future" in told[2000]
     assert "starts in the future" in told[2019]
     assert "expired" in told[2121]
+
+
+def test_time_waits_for_an_answer_to_every_record_of_tls(tmp_path, authority):
+    context, ca = authority
+    server = Echo(delay_s=0.15, context=context)
+    main = f"""
+    import ssl
+    join()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata={ca!r})
+    machine.RTC().datetime((2026, 6, 1, 0, 0, 0, 0, 0))
+    s = dial({server.port})
+    tls = context.wrap_socket(s, server_hostname="hub")
+    s.setblocking(False)
+    for message in (b"one", b"three", b"fifteen"):
+        tls.write(message)
+    time.sleep_ms(2)
+    tell([tls.read(8).decode().strip() for _ in range(3)])
+    """
+    with Rig(tmp_path, main, before=DIAL) as rig:
+        rig.play(5.0)
+        assert rig.told() == [[["3", "5", "7"]]]

@@ -1,21 +1,16 @@
 """The chip's `socket`: the host's, behind the board's Wi-Fi, and counted.
 
 Out of reach (no Wi-Fi, a pulled cable) packets vanish both ways and connections stay open, as TCP does; up to
-SEND_BUFFER bytes wait in the stack and arrive when the way is free again, unless the radio was switched off meanwhile.
-
-The hold rule: on the virtual clock a server has all the time it needs. TRIP_US after the board wrote, time stands
-still until something can be read on that socket, for HOLD_S of the host's time in all since the last byte that was
-received; and before that time nothing can be read. A loaded host then changes nothing, and a dead server costs those
-seconds once.
+SEND_BUFFER bytes wait in the stack and arrive when the way is free again, unless the radio was switched off meanwhile. The hold rule is in line.py.
 """
 
 import errno
 import io
-import select
 import socket as host_socket
 
 from clock import clock
-from host import real_time, trace
+from host import trace
+from line import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, Line
 from network import radio
 
 __name__ = "socket"
@@ -29,14 +24,10 @@ IPPROTO_TCP = 6
 TCP_NODELAY = 1
 
 SEND_BUFFER = 5744  # bytes: CONFIG_LWIP_TCP_SND_BUF_DEFAULT
-HOLD_S = 5
-TRIP_US = 1_000  # to the server and back, at least
 _CALL_US = 50
-_POLL_IN, _POLL_OUT, _POLL_ERR, _POLL_HUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP
-_NONBLOCKING = (errno.EAGAIN, errno.EINPROGRESS)
 
 _sockets = []  # open
-_orphans = []  # host sockets of connections that the chip forgot while out of reach: the server must not notice yet
+_orphans = []  # lines of connections that the chip forgot while out of reach: the server must not notice yet
 _serial = 0
 
 
@@ -62,18 +53,12 @@ class socket(io.IOBase):
             raise OSError(errno.EINVAL)
         _serial += 1
         self._id = _serial
-        self._host = host_socket.socket(AF_INET, SOCK_STREAM)
-        self._host.setblocking(False)
-        self._poll = select.poll()
+        self._line = Line()
         self._timeout_ms = -1  # -1 blocks
         self._address = None  # where to, while the first packet cannot leave
-        self.connecting = False
         self._queue = b""  # in the stack's send buffer, out of reach
         self._reset = False
         self._sent = self._received = 0
-        self.awaiting = False
-        self._answer_us = 0  # when the answer to the last write can be here
-        self.held_ms = 0
         _sockets.append(self)
 
     def connect(self, address):
@@ -82,11 +67,10 @@ class socket(io.IOBase):
         if not radio.connected():
             raise OSError(errno.EHOSTUNREACH)
         self._address = address
-        self.connecting = True
         self._begin()
         if self._timeout_ms == 0:
             raise OSError(errno.EINPROGRESS)
-        self._wait_for(_POLL_OUT)
+        self._wait_for(POLL_OUT)
         self._check()
 
     def send(self, data):
@@ -113,7 +97,7 @@ class socket(io.IOBase):
         """Bytes taken, None if none can be."""
         clock.charge(_CALL_US)
         self._check()
-        if not self._wait_for(_POLL_OUT):
+        if not self._wait_for(POLL_OUT):
             return None
         if radio.carries():
             n = self._host_write(data)
@@ -141,13 +125,11 @@ class socket(io.IOBase):
         """Bytes read, 0 at the end, None if nothing is there."""
         clock.charge(_CALL_US)
         self._check()
-        if not self._wait_for(_POLL_IN):
+        if not self._wait_for(POLL_IN):
             return None
-        got = self._host.readinto(buffer)
+        got = self._line.readinto(buffer)
         if got:
             self._received += got
-            self.held_ms = 0
-            self.awaiting = False
             trace(clock.now, "socket", id=self._id, op="rx", bytes=got)
         return got
 
@@ -190,21 +172,21 @@ class socket(io.IOBase):
             self.close()
             return 0
         if request == 3:  # MP_STREAM_POLL
-            return self._ready(argument | _POLL_ERR | _POLL_HUP)
+            return self._ready(argument | POLL_ERR | POLL_HUP)
         return -1
 
     def close(self):
         """End the connection."""
-        if self._host is None:
+        if self._line is None:
             return
         _sockets.remove(self)
-        _rearm()
         trace(clock.now, "socket", id=self._id, op="close", sent=self._sent, received=self._received)
-        host, self._host = self._host, None
+        line, self._line = self._line, None
         if radio.carries() and not self._reset:
-            host.close()
+            line.close()
         else:
-            _orphans.append(host)
+            line.forget()
+            _orphans.append(line)
 
     def __enter__(self):
         return self
@@ -215,53 +197,29 @@ class socket(io.IOBase):
     def _begin(self):
         """Send the first packet, if it can leave."""
         if radio.carries():
-            (host, port), self._address = self._address, None
+            address, self._address = self._address, None
             trace(clock.now, "socket", id=self._id, op="connect")
-            try:
-                self._host.connect(host_socket.getaddrinfo(host, port, AF_INET, SOCK_STREAM)[0][-1])
-            except OSError as error:
-                if error.errno not in _NONBLOCKING:
-                    self.connecting = False
-                    raise
-            self._await()
+            self._line.connect(*address)
 
     def _host_write(self, data):
-        n = self._host.write(data) or 0
+        n = self._line.write(data)
         self._sent += n
-        if n:
-            self._await()
         return n
 
-    def _await(self):
-        self.awaiting = True
-        self._answer_us = clock.hold_us = clock.now + TRIP_US
-        _rearm()
-
     def _check(self):
-        if self._host is None:
+        if self._line is None:
             raise OSError(errno.EBADF)
         if self._reset:
             raise OSError(errno.ECONNRESET)
 
     def _ready(self, flags):
         """The events among `flags` that hold now."""
-        if self._host is None or self._reset:
-            return _POLL_ERR | _POLL_HUP
+        if self._line is None or self._reset:
+            return POLL_ERR | POLL_HUP
         if not radio.carries():
-            can_queue = not self.connecting and len(self._queue) < SEND_BUFFER
-            return flags & _POLL_OUT if can_queue else 0
-        if clock.now < self._answer_us and not clock.wall:
-            flags &= ~_POLL_IN
-        ready = self.arrived(flags)
-        if ready and self.connecting:
-            self.connecting = self.awaiting = False
-        return ready
-
-    def arrived(self, flags, wait_ms=0):
-        """The events among `flags` that hold on the host."""
-        self._poll.register(self._host, flags)
-        ready = self._poll.poll(wait_ms)
-        return ready[0][1] if ready else 0
+            can_queue = not (self._line.connecting or self._address) and len(self._queue) < SEND_BUFFER
+            return flags & POLL_OUT if can_queue else 0
+        return self._line.ready(flags)
 
     def _wait_for(self, event):
         """Whether it came in time; time passes meanwhile."""
@@ -289,26 +247,7 @@ class socket(io.IOBase):
         self._queue = b""
         self._address = None
         self._reset = True
-        self.awaiting = False
-
-
-def _rearm():
-    waiting = any(s.awaiting for s in _sockets)
-    clock.hold = _hold if waiting and not clock.wall else None
-
-
-def _hold():
-    """Let the host's time pass until every awaited answer is there, or its server must be dead."""
-    for s in _sockets:
-        while s.awaiting and radio.carries():  # out of reach nothing can come; asked again when time moves next
-            if s.held_ms >= HOLD_S * 1000:
-                s.awaiting = False  # dead, or as good as: from here on the board's own timeouts count
-                break
-            started = real_time.ticks_ms()
-            if s.arrived(_POLL_OUT if s.connecting else _POLL_IN, 100):
-                s.awaiting = False
-            s.held_ms += real_time.ticks_diff(real_time.ticks_ms(), started)
-    _rearm()
+        self._line.forget()
 
 
 def _changed():
@@ -322,7 +261,6 @@ def _changed():
 def _off():
     for s in _sockets:
         s.forget()
-    _rearm()
 
 
 radio.on_off = _off
