@@ -32,7 +32,7 @@ class House:
         self.plaintext, self.network, self.socket = b"", b"\x16\x03\x03\x00\x04abcd", []
         self.sequence = self.session = 0
         self.suite = SUITE
-        self.stray_bytes = 0
+        self.heard_muted = self.stray_bytes = 0
         self.played, self.unfounded, self.violations = [], [], []
         self.decisions, self.presses, self.cuts = [WOKE], [PRESSED], [PRESSED + 60]
         self.send("hello", at=2 * RATE)
@@ -62,7 +62,7 @@ class House:
 
     def judge(self):
         link = Link(self.plaintext, self.network, hello(self.suite), self.socket)
-        more = (self.stray_bytes, self.played, self.unfounded, self.violations)
+        more = (self.heard_muted, self.stray_bytes, self.played, self.unfounded, self.violations)
         return judge(Evidence(ROOM, self.decisions, self.presses, self.cuts, [link], *more))
 
     def leaks(self):

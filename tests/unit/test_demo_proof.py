@@ -208,6 +208,15 @@ def test_frames_between_those_of_the_audio_do_not_hide_it():
     assert len(house.judge().left) == 200
 
 
+def test_a_microphone_that_hears_with_the_button_in_is_a_leak(house):
+    house.heard_muted = 3
+    assert any("with the mute button in" in leak for leak in house.leaks())
+
+
+def test_how_fast_mute_cuts_is_told(house):
+    assert house.judge().cut_ms == [60 * 1000 / RATE]
+
+
 def test_what_the_twin_refused_is_a_leak(house):
     house.violations = ["listen"]
     assert house.leaks() == ["the board tried what it may not: listen"]

@@ -42,6 +42,12 @@ def connection_of(house):
     return Connection({OUT: bytearray(house.network), IN: bytearray(hello())})
 
 
+def silent(house, release=ROOM):
+    """What the microphone gave if mute works."""
+    house.heard[PRESSED + 60 : release] = 0
+    return house.heard
+
+
 def tap_of(**plaintexts):
     tap = Tap()
     tap.plaintext = {name: bytearray(data) for name, data in plaintexts.items()}
@@ -54,7 +60,7 @@ NOTHING = np.array([[WOKE / RATE - 0.1, 0.02], [WOKE / RATE + 3, 0.97]])
 
 def test_the_witnesses_tell_one_story(house):
     found, links = witnesses.evidence(
-        trace_of(house), ROOM, HEARD, [connection_of(house)], tap_of(kitchen=house.plaintext)
+        trace_of(house), silent(house), HEARD, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     assert (found.decisions, found.presses, found.cuts, found.room) == ([WOKE], [PRESSED], [PRESSED + 60], ROOM)
     assert links["kitchen"].plaintext == house.plaintext
@@ -62,11 +68,20 @@ def test_the_witnesses_tell_one_story(house):
     assert judge(found).leaks == []
 
 
+@pytest.mark.parametrize(("loud", "heard"), [(PRESSED + 70, 0), (PRESSED + 90, 1), (28 * RATE - 1, 1), (28 * RATE, 0)])
+def test_what_the_microphone_hears_between_press_and_release_is_counted(house, loud, heard):
+    events = [*trace_of(house), {"kind": "button", "us": us(28 * RATE), "pressed": False}]
+    sound = silent(house)
+    sound[loud] = 7
+    found, _ = witnesses.evidence(events, sound, HEARD, [connection_of(house)], tap_of(kitchen=house.plaintext))
+    assert found.heard_muted == heard
+
+
 def test_connections_of_an_earlier_life_are_not_mistaken_for_this_one(house):
     earlier = House()
     relayed = [connection_of(earlier), connection_of(house)]
     found, links = witnesses.evidence(
-        trace_of(house), ROOM, HEARD, relayed, tap_of(old=earlier.plaintext, new=house.plaintext)
+        trace_of(house), silent(house), HEARD, relayed, tap_of(old=earlier.plaintext, new=house.plaintext)
     )
     assert list(links) == ["new"]
     assert judge(found).leaks == []
@@ -76,21 +91,23 @@ def test_a_connection_that_was_refused_before_any_data_has_no_plaintext(house):
     refused = Connection({OUT: bytearray(b"\x16\x03\x03\x00\x01a"), IN: bytearray()})
     events = [{"kind": "socket", "op": "connect", "id": 1, "us": 0}]
     events += [{"kind": "socket", "op": "tx", "id": 1, "us": 1, "bytes": 6}, *trace_of(house, 2)]
-    found, _ = witnesses.evidence(events, ROOM, HEARD, [refused, connection_of(house)], tap_of(kitchen=house.plaintext))
+    found, _ = witnesses.evidence(
+        events, silent(house), HEARD, [refused, connection_of(house)], tap_of(kitchen=house.plaintext)
+    )
     assert [len(link.plaintext) for link in found.links] == [0, len(house.plaintext)]
     assert judge(found).leaks == []
 
 
 def test_bytes_of_a_connection_that_the_relay_never_saw_are_stray(house, monkeypatch):
     monkeypatch.setattr(witnesses, "SETTLE_S", 0)
-    found, _ = witnesses.evidence(trace_of(house), ROOM, HEARD, [], tap_of())
+    found, _ = witnesses.evidence(trace_of(house), silent(house), HEARD, [], tap_of())
     assert found.stray_bytes == len(house.network)
     assert judge(found).leaks
 
 
 def test_a_wake_that_only_the_firmware_heard_is_unfounded(house):
     found, _ = witnesses.evidence(
-        trace_of(house), ROOM, NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
+        trace_of(house), silent(house), NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     assert (found.decisions, found.unfounded) == ([], [WOKE])
 
@@ -108,7 +125,7 @@ def test_the_second_opinion_hears_the_word_and_only_the_word():
 
 def test_buffers_are_placed_when_the_board_had_sent_what_filled_them(house):
     _, links = witnesses.evidence(
-        [*trace_of(house)], ROOM, NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
+        [*trace_of(house)], silent(house), NOTHING, [connection_of(house)], tap_of(kitchen=house.plaintext)
     )
     half = len(house.plaintext) // 2
     found = witnesses.buffered([("kitchen", half, 1234), ("another", 5, 99)], links)

@@ -52,6 +52,7 @@ class Evidence:
     presses: list[int]  # room sample at which the mute button went in
     cuts: list[int]  # room sample at which the microphone's contact opened
     links: list[Link]
+    heard_muted: int = 0  # samples that were not zero between CUT after a press and the release
     stray_bytes: int = 0  # what the twin's sockets took for anybody but the relay
     played: list[tuple[int, int]] = field(default_factory=list)  # [from, to[ in room samples, by the speaker
     unfounded: list[int] = field(default_factory=list)  # decisions where no wake word was to be heard
@@ -89,6 +90,7 @@ class Verdict:
     pieces: list[Piece] = field(default_factory=list)
     frames: Counter = field(default_factory=Counter)  # name → how many
     bytes: Counter = field(default_factory=Counter)  # name → bytes with headers
+    cut_ms: list[float] = field(default_factory=list)  # from each press to the contact's opening
     layers: dict[str, int] = field(default_factory=dict)  # socket, relay, records, plaintext, frames: bytes
 
     @cached_property
@@ -104,10 +106,14 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Every leak that the evidence shows; none if `leaks` of the verdict is empty."""
     verdict = Verdict()
+    opened = [min((cut for cut in evidence.cuts if cut >= press), default=evidence.room) for press in evidence.presses]
+    verdict.cut_ms = [(cut - press) * 1000 / RATE for cut, press in zip(opened, evidence.presses, strict=True)]
     for link in evidence.links:
         _account(link, verdict)
     if evidence.stray_bytes:
         verdict.leaks.append(Leak(f"{evidence.stray_bytes} bytes left for somebody who is not the server"))
+    if evidence.heard_muted:
+        verdict.leaks.append(Leak("heard by the microphone with the mute button in", evidence.heard_muted))
     verdict.leaks += [Leak("woken without the wake word", first=at, last=at) for at in evidence.unfounded]
     verdict.leaks += [Leak(f"the board tried what it may not: {what}") for what in evidence.violations]
     for link in evidence.links:

@@ -53,7 +53,7 @@ class Stage:
             trace = _this_life(self.board.trace)
             heard = _padded(self.board.heard(), room)
             reference = second_opinion.scores(heard)
-            found, links = witnesses.evidence(trace, room, reference, self._relay.connections, self._tap)
+            found, links = witnesses.evidence(trace, heard, reference, self._relay.connections, self._tap)
             manifest = json.loads(model_files(MODEL)[0].read_text())
             scores = [(event["us"] / 1e6, event["value"] / 255) for event in trace if event["kind"] == "probe"]
             return Evening(

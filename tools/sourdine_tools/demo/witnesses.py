@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from sourdine import spec
 from sourdine_board.twin import marks
-from sourdine_tools.demo.proof import SMUGGLED, Evidence, Link, clock
+from sourdine_tools.demo.proof import CUT, SMUGGLED, Evidence, Link, clock
 from sourdine_tools.demo.relay import IN, OUT, Connection
 from sourdine_tools.demo.second_opinion import confirmed
 from sourdine_tools.server import Server, Session
@@ -44,13 +45,13 @@ class Tap:
 
 
 def evidence(
-    trace: list[dict], room: int, reference: np.ndarray, relayed: list[Connection], tap: Tap
+    trace: list[dict], heard: np.ndarray, reference: np.ndarray, relayed: list[Connection], tap: Tap
 ) -> tuple[Evidence, dict[str, Link]]:
     """The evidence of one life of the chip, and its links by the tap's name for them.
 
     trace      the twin's events since that life began
-    room       samples in it
-    reference  second_opinion.scores() of what the microphone gave
+    heard      int16, what the microphone gave; as long as the room
+    reference  second_opinion.scores() of it
     relayed    all connections that the relay ever saw, as the tap all plaintext: this life's are the last ones
     """
     sockets = _sockets(trace)
@@ -64,12 +65,17 @@ def evidence(
         link.plaintext = bytes(tap.plaintext[name])
     wakes = [_index(event) for event in trace if event["kind"] == "probe" and event["result"] is True]
     founded = confirmed(wakes, reference)
+    presses, releases = (
+        [_index(e) for e in trace if e["kind"] == "button" and e["pressed"] is p] for p in (True, False)
+    )
+    muted = zip_longest(presses, [release for release in releases if presses and release > presses[0]])
     found = Evidence(
-        room=room,
+        room=len(heard),
         decisions=founded,
-        presses=[_index(event) for event in trace if event["kind"] == "button" and event["pressed"]],
+        presses=presses,
         cuts=[event["index"] for event in trace if event["kind"] == "contact" and not event["closed"]],
         links=bare,
+        heard_muted=sum(int(np.count_nonzero(heard[press + CUT : release])) for press, release in muted),
         stray_bytes=sum(writes[-1][1] for writes in sockets[len(own) :]),
         played=[(e["index"], e["index"] + e["samples"]) for e in trace if e["kind"] == "play"],
         unfounded=[wake for wake in wakes if wake not in founded],
