@@ -54,7 +54,7 @@ class Talk:
     @property
     def ready(self):
         """Whether a session can begin: the one before is over, and the server has said that it knows."""
-        return not (self._tail or self._ledger.pending or self._end_sequence >= 0)
+        return not (self._tail or self._ledger.pending)
 
     def begin(self, first):
         """Open a session, in the ledger first. OSError: it could not be written down, so there is none."""
@@ -83,10 +83,9 @@ class Talk:
         self._outbox.wipe()
 
     def cut(self):
-        """The link is lost: what waits is forgotten, and if there was something, that is why the session ended."""
+        """The link is lost: if something still waits, that is why the session ends. finish() wipes it."""
         if self._outbox.used:
             self._reason = spec.LINK
-        self._outbox.wipe()
         self.session = 0
 
     def finish(self):

@@ -112,6 +112,8 @@ def test_a_session_does_not_open_if_it_cannot_be_written_down():
     assert raises(OSError, book.open)
     assert not book.is_open and Ledger(store).sessions == 0
     store.broken = False
+    assert book.accept_time(1_800_000_000)
+    assert Ledger(store).sessions == 0, "the store must not believe in a session that never opened"
     assert book.open() == 1
 
 

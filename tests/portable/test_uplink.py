@@ -379,6 +379,45 @@ def test_a_silent_server_ends_the_session_within_the_timeout_and_the_end_is_said
     assert house.up.begin(0)
 
 
+def test_a_session_that_had_ended_well_ends_as_lost_if_its_last_words_were_cut():
+    house = House().link()
+    house.wake()
+    house.step(times=2)
+    house.answers = False
+    for _ in range(60):
+        house.up.audio(BLOCK)
+        house.step(ms=1)
+    house.shut(spec.SILENCE)
+    house.stream.over = True
+    house.step()
+    assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (8 * 640, spec.LINK)
+    assert not any(any(slot) for slot in house.up._talk._outbox._samples)
+
+
+def test_no_session_opens_before_the_last_ones_end_is_answered():
+    house = House().link()
+    house.wake()
+    house.shut(spec.SILENCE)
+    house.answers = False
+    house.step(times=3)
+    assert house.kinds() == [wire.WAKE, wire.END] and not house.up.begin(0)
+    house.answer(wire.WAKE, house.up._talk.rules.sent - 2)
+    house.step()
+    assert not house.up.begin(0)
+    house.answer(wire.END, house.up._talk.rules.sent - 1)
+    house.step()
+    assert house.up.begin(0)
+
+
+def test_a_slow_server_is_not_flooded_with_small_frames():
+    house = House().link()
+    house.answers = False
+    for _ in range(40):
+        house.up.event(wire.MUTED)
+        house.step()
+    assert house.up.linked and len(house.frames) == talk.CONTROLS
+
+
 def test_mute_wipes_what_was_not_handed_over_and_end_follows_at_once():
     house = House().link()
     house.wake()
@@ -460,6 +499,11 @@ def test_mute_with_frames_just_sent_waits_a_moment_for_their_answer_then_drops()
         assert house.stream.closed is not answered
         assert ("drop" in house.listener.log) is not answered
         assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (640, spec.MUTE)
+        if answered:  # from now on only the usual patience holds
+            house.answers = False
+            house.up.event(wire.MUTED)
+            house.step(ms=100, times=uplink.LATE_MS // 100 + 3)
+            assert house.up.linked
 
 
 def test_the_server_can_end_a_session_and_nothing_else():
@@ -639,7 +683,15 @@ class Dice:
 
 
 def test_the_wait_starts_small_again_only_after_a_connection_has_lasted():
-    house = House().link()
+    house = House()
+    house.up._knows_time = True
+    house.net.refuses = errno.ECONNREFUSED
+    house.step(ms=100, times=100)
+    house.net.refuses = None
+    for _ in range(200):
+        if not house.up.linked:
+            house.step(ms=100)
+    assert house.up.linked and house.up._wait_ms > uplink.RETRY_MS
     house.step(ms=100, times=talk.PING_MS // 100 + 3)
     assert wire.PING in house.kinds() and house.up._wait_ms == uplink.RETRY_MS
     for expected in (2, 4, 8):

@@ -77,7 +77,7 @@ def test_an_unknown_type_is_refused_at_both_ends():
 
 def test_a_length_outside_its_caps_is_refused_before_its_payload():
     for kind, (side, within, shortest, longest, layout) in wire.FRAMES.items():
-        for length in (0, 1, 2, shortest - 1, shortest, longest, longest + 1, 1281, 1282, 65535):
+        for length in (0, 1, 2, 3, 641, shortest - 1, shortest, longest, longest + 1, 1281, 1282, 65535):
             if length < 0:
                 continue
             good = shortest <= length <= longest and (layout or length % 2 == 0)

@@ -155,7 +155,7 @@ def test_a_line_that_is_no_fact_is_named(pair, text):
 def test_a_line_that_power_cut_short_was_never_confirmed_and_is_written_again(pair):
     pair.session()
     whole = pair.path.read_bytes()
-    pair.path.write_bytes(whole + b'{"session": 2, "sam')
+    pair.path.write_bytes(whole + b'{"session": 2, "sam' + bytes(1000))
     assert pair.verdict().equal
     pair.session()
     assert pair.path.read_bytes().startswith(whole + b'{"session": 2, "samples": 100,')

@@ -215,6 +215,22 @@ def test_a_repeated_end_is_confirmed_and_written_once(house):
     asyncio.run(story())
 
 
+def test_a_repeated_end_cannot_smuggle_in_another_sessions_record(house):
+    async def story():
+        identity = house.enrol()
+        async with running(house) as server:
+            first = await Speaker.greet(server, identity)
+            await first.session(NOISE[:640])
+            second = await Speaker.dial(server, identity, sessions=1, head=first.head, bytes=first.bytes)
+            await second.hello(pending=1)
+            await second.until(wire.WELCOME)
+            await second.say(wire.END, 1, 2, 0, spec.MUTE, bytes(32))
+            assert await second.hung_up() == wire.BAD_FRAME
+            assert Chain.load(house.state, "kitchen").sessions == 1
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("known", [{"sessions": 0}, {"sessions": 1, "head": b"x" * 32}])
 def test_a_speaker_whose_ledger_does_not_follow_is_refused(house, known):
     async def story():
