@@ -99,12 +99,19 @@ class Way:
     room_s: float = 0.0
     _sounds: list[tuple[float, str, np.ndarray]] = field(default_factory=list)
 
-    def play(self, seconds: float, sounds: list[tuple[float, np.ndarray]], events: str = "", more: str = "") -> None:
+    def play(self, seconds: float, sounds: list[tuple[float, np.ndarray]], events: str = "", **how: str) -> None:
         """Power-cycle into a room and wait for its end. sounds: (s, samples); events: 'press 6.0, release 9'."""
-        self.prepare(seconds, sounds, events, more)
+        self.prepare(seconds, sounds, events, **how)
         self.board.wait("end", timeout=120)
 
-    def prepare(self, seconds: float, sounds: list[tuple[float, np.ndarray]], events: str = "", more: str = "") -> None:
+    def prepare(
+        self,
+        seconds: float,
+        sounds: list[tuple[float, np.ndarray]],
+        events: str = "",
+        more: str = "",
+        clock: str = "virtual",
+    ) -> None:
         self.room_s = seconds
         self.hub.plaintext.clear()
         text = f"seconds = {seconds}\nnoise_dbfs = -60.0\nmarks = true\n"
@@ -118,7 +125,7 @@ class Way:
         text += '[probes]\n"sourdine.wake.Wake.hear" = "score"\n' + more
         room = self.folder / "room.toml"
         room.write_text(text)
-        self.board.play(room)
+        self.board.play(room, clock)
 
     def arrived(self) -> np.ndarray:
         """The room's index of every sample that arrived; each must be recognised but the edges of losses."""

@@ -86,9 +86,9 @@ class Board:
         self._log.close()
         self._owned.close()
 
-    def play(self, room: Path | str) -> None:
-        """Power-cycle the board into a room (TOML); its time 0 is now."""
-        self._power_on(stage(load(Path(room)), self.state / "room"), self._clock)
+    def play(self, room: Path | str, clock: str | None = None) -> None:
+        """Power-cycle the board into a room (TOML); its time 0 is now. clock: another than the board's own, this once."""
+        self._power_on(stage(load(Path(room)), self.state / "room"), clock or self._clock)
 
     def wait(self, kind: str, timeout: float = 60, *, after: int = 0, **fields: object) -> dict[str, Any]:
         """The first event of this kind (and with these fields) from trace[after] on; waits for it in host seconds.
