@@ -61,8 +61,8 @@ def load(directory=""):
             with open(directory + path, "rb") as file:
                 blobs.append(file.read())
     except OSError:
-        raise NotPaired("not paired; run sourdine pair") from None
+        raise NotPaired("not paired; run sourdine pair")
     except ValueError:
-        raise BadSettings("settings.json is not JSON; run sourdine pair again") from None
+        raise BadSettings("settings.json is not JSON; run sourdine pair again")
     settings.ca, settings.certificate, settings.key = blobs
     return settings
