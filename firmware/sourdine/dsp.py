@@ -5,7 +5,7 @@ unsigned, so nothing may depend on either: no result leaves 32 bits (tests/viper
 and signed samples are read as 16-bit cells, `((a[i] & 0xFFFF) ^ 0x8000) - 0x8000`; ptr16 itself yields 0..65535.
 """
 
-# ruff: noqa: PLR1730  viper has no min() and max()
+
 
 from sourdine.native import micropython, ptr16, ptr32
 

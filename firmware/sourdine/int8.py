@@ -233,9 +233,9 @@ def requantise(arena: ptr8, weights: ptr8, table: ptr32):
                     r -= 1
                 r = (r + (1 << (e - 1))) >> e
             r += table[6]
-            if r < table[7]:  # noqa: PLR1730  viper has no max()
+            if r < table[7]:
                 r = table[7]
-            if r > table[8]:  # noqa: PLR1730
+            if r > table[8]:
                 r = table[8]
             out[0] = r
             out = ptr8(int(out) + 1)
