@@ -159,6 +159,7 @@ def test_a_line_that_power_cut_short_was_never_confirmed_and_is_written_again(pa
     assert pair.verdict().equal
     pair.session()
     assert pair.path.read_bytes().startswith(whole + b'{"session": 2, "samples": 100,')
+    assert pair.path.read_bytes().endswith(b"}\n")
     assert pair.verdict() == audit.Verdict(True, [])
 
 
@@ -260,7 +261,7 @@ class FakeLink:
         assert "NVS" in script
         return repr((self.name, self.blob))
 
-    def reset(self):
+    def reset(self, patience_s):
         self.was_reset = True
 
 

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Mistake(f"there is no server's folder {arguments.state}: name it with --state")
     with connect(arguments.port) as link:
         name, state = read(link)
-        link.reset()
+        link.reset(0.0)  # nobody waits for its first words
     print(f"{name}: {_sum(state.sessions, state.bytes)}, head {state.head.hex()[:16]}")
     try:
         chain = Chain.load(arguments.state, name)
