@@ -12,9 +12,10 @@ WINDOW = 25  # blocks of 10 ms in one of them
 NEAR = 40  # 7.5 dB: what speech must rise above the floor at least
 FADE = 12  # blocks in which the voice's level fades by one step: about 1.6 dB a second
 TRAIL = 80  # blocks without speech that end a session: 0.8 s
+LEAST = 200  # blocks that a session is given at least: 2 s
 PATIENCE = 250  # blocks that may pass before the first speech: 2.5 s
 WORD = 80  # blocks after a wake in which what sounds may still be the rest of a slow word, …
-GAP = 8  # … unless so many quiet ones came before it
+GAP = 20  # … unless so many quiet ones came before it
 
 
 def level(energy):
@@ -52,45 +53,42 @@ class Endpoint:
 
     def start(self):
         """A session begins; the voice that woke us is still remembered."""
-        self._word = WORD
+        self._since = 0
         self._quiet = 0
-        self._spoke = False
+        self._paused = False  # since the word
+        self._spoke = False  # since the pause
 
     def hear(self, energy):
         """One block's mean square. Returns whether speech has ended since start()."""
         now = level(energy)
         self._smooth += (now - self._smooth) >> 2 if now < self._smooth else (now - self._smooth + 1) >> 1
         smooth = self._smooth
-        if smooth < self._low:
-            self._low = smooth
+        self._track(smooth)
+        if self._since < LEAST:
+            self._since += 1
+        if smooth > max(self.floor + NEAR, (self.floor + self.voice) >> 1):
+            self._quiet = 0
+            self._spoke = self._spoke or self._paused or self._since > WORD
+        else:
+            self._quiet += 1
+            self._paused = self._paused or self._quiet >= GAP
+        return self._since == LEAST and self._quiet >= (TRAIL if self._spoke else PATIENCE)
+
+    def _track(self, smooth):
+        """What is quiet here, and what is a voice."""
+        self._low = min(self._low, smooth)
         self._count += 1
         if self._count == WINDOW:
             self._count = 0
             self._lows[self._window] = self._low
             self._window = (self._window + 1) % WINDOWS
             self._low = 480
-        floor = self._low
+        self.floor = self._low
         for low in self._lows:
-            if low < floor:
-                floor = low
-        self.floor = floor
+            if low < self.floor:
+                self.floor = low
         self._fade += 1
         if self._fade == FADE:
             self._fade = 0
             self.voice -= 1
-        if smooth > self.voice:
-            self.voice = smooth
-        threshold = floor + NEAR
-        middle = (floor + self.voice) >> 1
-        if middle > threshold:
-            threshold = middle
-        if self._word:
-            self._word -= 1
-        if smooth > threshold:
-            self._quiet = 0
-            self._spoke = self._spoke or not self._word
-        else:
-            self._quiet += 1
-            if self._quiet == GAP:
-                self._word = 0
-        return self._quiet >= (TRAIL if self._spoke else PATIENCE)
+        self.voice = max(self.voice, smooth)

@@ -63,6 +63,15 @@ def test_a_wake_decided_long_before_a_slow_word_ends_does_not_cost_the_command(e
         assert end <= block <= end + 200, (seed, block - end)
 
 
+def test_a_slow_word_with_a_stop_in_it_does_not_cost_the_command():
+    """As a real speaker said it: decided early, 0.16 s of closure, the rest of the word, a breath, the command."""
+    quiet, loud = 1_000, 10_000_000
+    shape = [(quiet, 500), (loud, 60), (quiet, 22), (loud, 40), (quiet, 75), (loud, 250), (quiet, 300)]
+    energies = [energy for energy, blocks in shape for _ in range(blocks)]
+    block = ended_at(energies, wake=550)
+    assert block > sum(blocks for _, blocks in shape[:-1])
+
+
 def test_a_wake_followed_by_nothing_ends_within_three_seconds():
     energies, wake, _ = story(1, -60, -30, 0.0, command_s=0)
     assert ended_at(energies, wake) - wake <= 300
