@@ -66,7 +66,7 @@ def test_a_wake_decided_long_before_a_slow_word_ends_does_not_cost_the_command(e
 def test_a_slow_word_with_a_stop_in_it_does_not_cost_the_command():
     """As a real speaker said it: decided early, 0.16 s of closure, the rest of the word, a breath, the command."""
     quiet, loud = 1_000, 10_000_000
-    shape = [(quiet, 500), (loud, 60), (quiet, 22), (loud, 40), (quiet, 75), (loud, 250), (quiet, 300)]
+    shape = [(quiet, 500), (loud, 60), (quiet, 22), (loud, 40), (quiet, 95), (loud, 250), (quiet, 300)]
     energies = [energy for energy, blocks in shape for _ in range(blocks)]
     block = ended_at(energies, wake=550)
     assert block > sum(blocks for _, blocks in shape[:-1])
