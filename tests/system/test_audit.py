@@ -19,8 +19,11 @@ def house(tmp_path_factory):
 @pytest.fixture
 def audit(house, capsys):
     def run():
+        seen = len(house.board.trace)
         status = main(["audit", "--port", house.board.tty, "--state", str(house.hub.state)])
-        return status, capsys.readouterr().out
+        house.board.wait("boot", after=seen, cause="HARD")  # its program starts again
+        out, err = capsys.readouterr()
+        return status, out + err
 
     return run
 
