@@ -141,8 +141,9 @@ class Talk:
             self._slot_out = False
             self._outbox.free()
 
-    def answered(self, was, answered):
-        """Frames after `was` up to `answered` have arrived."""
+    def answered(self, was):
+        """The server has answered more: the frames after `was`."""
+        answered = self.rules.acked
         for sequence in range(was + 1, answered + 1):
             self.unanswered -= self._is_audio[sequence % wire.IN_FLIGHT]
         if 0 <= self._end_sequence <= answered:

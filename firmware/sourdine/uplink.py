@@ -276,40 +276,34 @@ class Uplink:
                 return
 
     def _obey(self, frame):
-        kind, rules = frame.kind, self._talk.rules
+        kind, talk = frame.kind, self._talk
+        was = talk.rules.acked
+        talk.rules.server(kind, frame.session, frame.amount())
         if kind in (wire.ACK, wire.PONG):
-            (answered,) = frame.values()
-            was = rules.acked
-            rules.server(kind, 0, answered)
-            self._talk.answered(was, answered)
-            if answered >= self._watch:
+            talk.answered(was)
+            if talk.rules.acked >= self._watch:
                 self._watch = -1
             if kind == wire.PONG:
                 self._wait_ms = RETRY_MS  # this server has proven to last
         elif kind == wire.PLAY:
-            rules.server(kind, frame.session, frame.length)
-            stale = self._talk.session or frame.session != rules.last
+            stale = talk.session or frame.session != talk.rules.last
             if stale or not self._listener.play(frame.payload()):
-                self._talk.credit(frame.length)  # it will not be played, so its room is free
+                talk.credit(frame.length)  # it will not be played, so its room is free
         elif kind == wire.PLAY_END:
-            rules.server(kind, frame.session)
             self._listener.play_end()
         elif kind == wire.CLOSE:
-            rules.server(kind, frame.session)
-            if frame.session == self._talk.session:
+            if frame.session == talk.session:
                 self._listener.server_closed()
         elif kind == wire.WELCOME:
             self._welcomed(*frame.values())
         elif kind == wire.CHAIN:
-            rules.server(kind, 0)
             if frame.values() != (self._ledger.sessions, self._ledger.head):
                 raise wire.WireError("the server's ledger differs from this board's; run sourdine audit")
         else:
             (code,) = frame.values()
             raise wire.WireError(wire.ERRORS.get(code, f"the server hung up with code {code}"))
 
-    def _welcomed(self, answered, version, zero, unix, limit):
-        self._talk.rules.server(wire.WELCOME, 0, answered)
+    def _welcomed(self, _answered, version, _zero, unix, limit):
         if version != wire.VERSION:
             raise wire.WireError(wire.ERRORS[wire.BAD_VERSION])
         if not self._ledger.accept_time(unix):

@@ -110,6 +110,16 @@ class Frame:
         """The payload's fields, as a tuple."""
         return struct.unpack_from(FRAMES[self.kind][4], self.body, 0)
 
+    def amount(self):
+        """What Rules wants to know of it."""
+        if self.kind in (AUDIO, PLAY):
+            return self.length
+        if self.kind == END:
+            return self.values()[1]
+        if self.kind in (CREDIT, WELCOME, ACK, PONG):
+            return self.values()[0]
+        return 0
+
     def payload(self):
         """The payload as a memoryview; it is overwritten by the next frame."""
         return memoryview(self.body)[: self.length]

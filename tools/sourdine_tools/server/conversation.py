@@ -20,6 +20,7 @@ FRAME_S = 5.0  # from a frame's first byte to its last
 SESSION_S = 3.0  # between two frames while a session is open
 IDLE_S = 60.0  # between two frames otherwise; a speaker says PING every 15 s
 WRITE_S = 10.0  # for a speaker to take what it was sent
+CLOSE_S = 1.0  # for TLS to say goodbye
 CREDIT_S = 30.0  # for a speaker to make room for more of a reply
 READ_BYTES = 16_384
 RATE = 1_000_000  # bytes/s that one speaker is read at, 30 times what audio needs
@@ -60,7 +61,7 @@ class Conversation:
     async def run(self) -> None:
         """Talk until either side has had enough."""
         try:
-            while chunk := await asyncio.wait_for(self._reader.read(READ_BYTES), self._patience()):
+            while chunk := await self._read():
                 self._heard = time.monotonic()
                 self._server.tap(self._name, "in", chunk)
                 for frame in self._decoder.feed(chunk):
@@ -86,6 +87,10 @@ class Conversation:
         self._finish()
         self._writer.transport.abort()
 
+    async def _read(self) -> bytes:
+        async with asyncio.timeout(self._patience()):
+            return await self._reader.read(READ_BYTES)
+
     def _patience(self) -> float:
         """Seconds that the next bytes may take."""
         if not self._rules.greeted:
@@ -109,14 +114,7 @@ class Conversation:
         if kind == wire.HELLO:
             self._hello(*frame.values())
             return
-        amount = 0
-        if kind == wire.AUDIO:
-            amount = frame.length
-        elif kind == wire.END:
-            _, amount, _, _ = frame.values()
-        elif kind == wire.CREDIT:
-            (amount,) = frame.values()
-        self._rules.device(kind, frame.session, amount)
+        self._rules.device(kind, frame.session, frame.amount())
         if kind == wire.AUDIO:
             assert self.session
             self.session.add(frame.payload())
@@ -216,7 +214,8 @@ class Conversation:
                 if self._over.is_set():
                     raise ConnectionError("the speaker is gone")
                 try:
-                    await asyncio.wait_for(self._credit.wait(), CREDIT_S)
+                    async with asyncio.timeout(CREDIT_S):
+                        await self._credit.wait()
                 except TimeoutError as error:
                     raise ConnectionError("the speaker does not play") from error
             await self._speak(wire.PLAY, number, piece, amount=len(piece))
@@ -244,7 +243,8 @@ class Conversation:
         self._writer.write(data)
 
     async def _flush(self) -> None:
-        await asyncio.wait_for(self._writer.drain(), WRITE_S)
+        async with asyncio.timeout(WRITE_S):
+            await self._writer.drain()
 
     async def _say_error(self, code: int) -> None:
         if self._said_why:
@@ -254,7 +254,8 @@ class Conversation:
             self._send(wire.ERROR, 0, code)
             await self._flush()
             self._writer.close()
-            await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.wait_closed()
 
     def _finish(self) -> None:
         if self._over.is_set():

@@ -89,7 +89,8 @@ async def answer(
 ) -> None:
     """Serve a peer that has no certificate: one line, one answer, over."""
     try:
-        line = await asyncio.wait_for(reader.readuntil(b"\n"), ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):
+            line = await reader.readuntil(b"\n")
         question = json.loads(line) if len(line) <= LINE else None
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ValueError, RecursionError):
         question = None
@@ -104,9 +105,10 @@ async def answer(
         reply = {"error": "what?"}
     writer.write(json.dumps(reply).encode() + b"\n")
     with contextlib.suppress(OSError, TimeoutError):
-        await asyncio.wait_for(writer.drain(), ANSWER_S)
-        writer.close()
-        await asyncio.wait_for(writer.wait_closed(), 1.0)
+        async with asyncio.timeout(ANSWER_S):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
 
 
 def _certificate(question: dict, authority: Authority, announce: Callable[[str], None]) -> dict:
