@@ -1,5 +1,9 @@
 """Hardware that behaves: the circuit's rules on a clock of its own, with the faults that a board can have."""
 
+RING = (
+    1 << 30
+)  # ticks wrap here (MICROPY_PY_TIME_TICKS_PERIOD of a 32-bit MicroPython), and differ by half of it at most
+
 
 class Clock:
     """time's ticks, moved by hand. Microseconds."""
@@ -8,14 +12,14 @@ class Clock:
         self.us = 0
 
     def ticks_us(self):
-        return self.us
+        return self.us % RING
 
     def ticks_ms(self):
-        return self.us // 1000
+        return self.us // 1000 % RING
 
     @staticmethod
     def ticks_diff(a, b):
-        return a - b
+        return (a - b + RING // 2) % RING - RING // 2
 
 
 class Contact:

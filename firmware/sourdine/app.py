@@ -57,7 +57,7 @@ class App:
         samples = self._mic.read()
         now = self._clock.ticks_ms()
         mute = self._mute
-        mute.step(now, self._mic.peak)
+        mute.step(now, self._mic.peak, self._mic.age_ms)
         if mute.live is not self._live:
             self._contact(mute.live)
         self._uplink.step(now)
@@ -76,9 +76,9 @@ class App:
 
     def stop(self):
         """Cut the microphone, end what is open."""
-        self._gate.tell("mute")
-        self._mute.off()
+        self._mute.off()  # first: the rest may fail
         self._hardware.stop()
+        self._gate.tell("mute")
 
     def _listen(self, samples):
         gate = self._gate
@@ -208,6 +208,4 @@ def main():
         while True:
             app.turn()
     finally:
-        if app:
-            app.stop()
-        hardware.stop()
+        (app or hardware).stop()

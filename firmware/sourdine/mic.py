@@ -59,6 +59,11 @@ class Mic:
         self.peak = unpack(self._words, self._out, spec.HOP, spec.MIC_SHIFT)
         return self._samples
 
+    @property
+    def age_ms(self):
+        """How old the end of the last block is at most, ms, to within one DMA buffer."""
+        return self._lag_us // 1000
+
     def fence(self):
         """The smallest frame number that was certainly captured after now."""
         since_us = self._clock.ticks_diff(self._clock.ticks_us(), self._then)

@@ -16,6 +16,7 @@ CUT_MS = 300  # the slowest corner needs 223 to fall with the heartbeat stuck hi
 ZERO_MS = 40  # and then the data line must be all zero for this long
 CLOSE_MS = 150  # the slowest corner needs 50 to rise
 EDGE_US = 700  # edges come no closer: callbacks that queued up during a stall must not burn the tokens in a burst
+STALL_MS = 40  # steps come every 10 ms; after a longer gap (a TLS handshake) the heartbeat stood still meanwhile
 SETTLE_MS = 320  # 2**18 clocks of 1.024 MHz are 256: the microphone's own start-up, thrown away
 
 HELD = "held"  # the button is in
@@ -44,7 +45,7 @@ class Mute:
         self._released = released
         self._tokens = 0
         self._level = 0
-        self._since_ms = 0
+        self._since_ms = self._step_ms = clock.ticks_ms()
         self.fault = None  # what the proof found, in words
         self.reproofs = 0  # times the contact was lost without the button
         self.state = HELD
@@ -71,8 +72,14 @@ class Mute:
         self._still(0)
         self.state = HELD
 
-    def step(self, now_ms, peak):
-        """Once per processed block: now_ms from the clock, peak = its largest |sample|, 0 for digital silence."""
+    def step(self, now_ms, peak, age_ms=0):
+        """Once per processed block: now_ms from the clock, peak = its largest |sample|, 0 for digital silence.
+
+        age_ms: how long ago the block's last sample was captured. After a stall the blocks are old, and what they
+        say about the data line is judged by when they were captured.
+        """
+        gap = self._clock.ticks_diff(now_ms, self._step_ms)
+        self._step_ms = now_ms
         if not self._released():
             if self.state is not HELD:
                 self.off()
@@ -80,6 +87,10 @@ class Mute:
         rail = self._rail_mv()
         state = self.state
         since = self._clock.ticks_diff(now_ms, self._since_ms)
+        heard = since - age_ms
+        if gap > STALL_MS and state in (CLOSING, SETTLING):
+            self._prove(now_ms)  # nobody drove the relay: that it fell says nothing about it
+            return
         if state in (LIVE, SETTLING, CLOSING):
             self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
         if state is LIVE:
@@ -98,9 +109,9 @@ class Mute:
         elif state is ZERO:
             if rail >= DEAD_MV:
                 self._fail("the microphone's power came back without a heartbeat")
-            elif since > ZERO_MS // 2 and peak:  # the first half lets older blocks pass
+            elif heard > ZERO_MS // 2 and peak:  # the first half lets older blocks pass
                 self._fail("the data line is alive while the microphone is cut")
-            elif since > ZERO_MS:
+            elif heard > ZERO_MS:
                 self._enter(CLOSING, now_ms)
         elif state is CLOSING:
             if rail >= LIVE_MV:
@@ -110,9 +121,9 @@ class Mute:
         elif state is SETTLING:
             if rail < LIVE_MV:
                 self._fail("the contact does not stay closed")
-            elif since > SETTLE_MS and peak:
+            elif heard > SETTLE_MS and peak:
                 self._enter(LIVE, now_ms)
-            elif since > 2 * SETTLE_MS:
+            elif heard > 2 * SETTLE_MS:
                 self._fail("the microphone has power but says nothing")
 
     def _prove(self, now_ms):
@@ -131,4 +142,7 @@ class Mute:
     def _still(self, level):
         self._tokens = 0
         self._level = level
+        self._edge_us = (
+            self._clock.ticks_us()
+        )  # also because ticks_us() wraps: after 9 minutes without it would be ahead
         self._heartbeat(level)

@@ -104,6 +104,53 @@ def test_a_lost_contact_is_proven_again_and_counted():
     assert run(mute, contact, 100) is LIVE
 
 
+@pytest.mark.parametrize("minutes", range(1, 37))
+def test_however_long_it_was_muted_it_comes_alive_again(minutes):
+    """ticks_us() wraps every 18 minutes: half of that after an edge, the edge seems to lie ahead."""
+    mute, contact = build()
+    run(mute, contact, 100)
+    contact.pressed = True
+    for _ in range(minutes):
+        turn(mute, contact)
+        contact.clock.us += 60_000_000
+    contact.pressed = False
+    assert run(mute, contact, 100) is LIVE
+
+
+@pytest.mark.parametrize("stall_ms", [45, 100, 400, 1500])
+@pytest.mark.parametrize("block", range(0, 90, 3))
+def test_a_stall_at_any_block_of_the_proof_is_no_fault(block, stall_ms):
+    """A TLS handshake takes the CPU for so long, and boot makes two of them."""
+    mute, contact = build()
+    run(mute, contact, block)
+    contact.pass_ms(stall_ms)
+    assert run(mute, contact, 150) is LIVE
+
+
+@pytest.mark.parametrize("turn_ms", [3, 5, 8])
+@pytest.mark.parametrize("stall_ms", range(40, 400, 20))
+def test_old_blocks_that_were_heard_before_the_cut_are_no_fault(stall_ms, turn_ms):
+    """After a stall the program reads what I2S kept meanwhile, 300 ms of it at most, faster than it is captured."""
+    mute, contact = build()
+    run(mute, contact, 100)
+    peaks, captured, read = [57] * 10_000, int(contact.ms / 10), int(contact.ms / 10)
+    contact.pass_ms(100)  # the last edge was long ago: the relay is about to fall
+    for step in range(400):
+        for _ in range(max(1, int((stall_ms if step == 0 else turn_ms) / contact.EDGE_MS))):
+            contact.pass_ms(contact.EDGE_MS)
+            if step:
+                mute.beat()
+            while captured < int(contact.ms / 10):
+                peaks[captured] = contact.peak()
+                captured += 1
+        read = max(read, captured - 30)
+        if read < captured:
+            mute.step(contact.clock.ticks_ms(), peaks[read], int(contact.ms) - 10 * (read + 1))
+            read += 1
+        assert mute.state is not FAULT, mute.fault
+    assert mute.state is LIVE
+
+
 def test_a_fault_lasts_until_somebody_presses_and_releases():
     mute, contact = build(broken=True)
     run(mute, contact)
