@@ -49,7 +49,7 @@ class Speaker:
         self._fed_ms = 0
         self._ahead_us = 0
         self._then = clock.ticks_us()
-        self._ended_ms = 0
+        self._ended_ms = clock.ticks_ms()  # of the last sound; None once it was quiet for long enough
         self.sounding = False
         amplifier(0)
 
@@ -86,7 +86,9 @@ class Speaker:
         """Whether nothing plays, and nothing has for spec.DEAF_AFTER_PLAY_MS."""
         if self.sounding or self._earcon or self._used or self._reply:
             return False
-        return self._clock.ticks_diff(now_ms, self._ended_ms) >= spec.DEAF_AFTER_PLAY_MS
+        if self._ended_ms is not None and self._clock.ticks_diff(now_ms, self._ended_ms) >= spec.DEAF_AFTER_PLAY_MS:
+            self._ended_ms = None  # or, as ticks_ms() wraps, it would lie ahead after six days of silence
+        return self._ended_ms is None
 
     def step(self, now_ms):
         """Fill the I2S ring to AHEAD_US. Returns the bytes of reply that were played: credit to give back."""
