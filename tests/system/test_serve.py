@@ -75,7 +75,8 @@ def test_what_a_user_can_mend_is_said_in_one_line(tmp_path, capsys):
 def test_a_port_or_address_that_cannot_be_had_is_said_in_one_line(tmp_path, capsys):
     server = Running(tmp_path / "one")
     try:
-        assert "cannot listen on 127.0.0.1 port" in mistake(capsys, "--state", tmp_path / "two", "--port", server.port)
+        busy = mistake(capsys, "--state", tmp_path / "two", "--port", server.port)
+        assert f"cannot listen on 127.0.0.1 port {server.port}: another program uses it" in busy
         assert "another server uses" in mistake(capsys, "--state", tmp_path / "one", "--port", 0)
     finally:
         server.stop()

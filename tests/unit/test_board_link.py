@@ -72,6 +72,12 @@ def test_a_file_is_not_a_port(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("port", ["/dev/null", "/dev"])
+def test_a_device_or_folder_that_is_no_serial_port_is_not_called_busy(port):
+    with pytest.raises(Mistake, match=f"^{port} is not a serial port: leave --port away"), connect(port):
+        pass
+
+
 def test_a_forbidden_port_names_the_group_that_may_use_it(monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

@@ -45,7 +45,7 @@ def test_without_the_demo_extra_it_says_what_to_install(tmp_path):
     command = [sys.executable, "-c", code, "demo", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "matplotlib is not installed: pip install 'sourdine-speaker[demo]'" in done.stderr
+    assert "matplotlib is not installed: pip install -e '.[demo]'" in done.stderr
 
 
 def test_real_speakers_that_are_not_there_are_a_mistake_that_says_what_else_to_do(tmp_path, monkeypatch, capsys):

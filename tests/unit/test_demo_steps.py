@@ -22,3 +22,10 @@ def test_a_step_that_fails_says_so_and_lets_the_error_through():
     with pytest.raises(KeyError), Steps(out)("find the cup"):
         raise KeyError
     assert out.getvalue().endswith("failed\n")
+
+
+def test_a_step_that_a_person_ends_did_not_fail():
+    out = io.StringIO()
+    with pytest.raises(KeyboardInterrupt), Steps(out)("wait for the guests"):
+        raise KeyboardInterrupt
+    assert out.getvalue().endswith("stopped\n")

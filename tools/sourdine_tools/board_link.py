@@ -14,7 +14,6 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, cast
 
 import serial
@@ -190,7 +189,9 @@ def why_closed(port: str) -> str:
     """Why `port` could not be opened; mpremote keeps the reason to itself."""
     if os.name == "posix":
         try:
-            os.close(os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
+            line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            serial_line = os.isatty(line)
+            os.close(line)
         except FileNotFoundError:
             return f"there is no port {port}: leave --port away to find the board, or check the cable"
         except PermissionError:
@@ -198,9 +199,11 @@ def why_closed(port: str) -> str:
 
             group = grp.getgrgid(os.stat(port).st_gid).gr_name
             return f"no permission to use {port}: run `sudo usermod -aG {group} $USER`, then log out and in again"
+        except IsADirectoryError:
+            return f"{port} is not a serial port: leave --port away to find the board"
         except OSError as error:
             return f"{port} cannot be opened ({error.strerror}): unplug the board and plug it in again"
-        if not Path(port).is_char_device():
+        if not serial_line:
             return f"{port} is not a serial port: leave --port away to find the board"
     return f"{port} is in use by another program: close it (a serial monitor, mpremote, an IDE) and run this again"
 

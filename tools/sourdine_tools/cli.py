@@ -4,11 +4,14 @@ A module is imported only when its command is used, so `sourdine flash` loads no
 """
 
 import argparse
+import errno
 import importlib
+import importlib.metadata
 import sys
 
 from sourdine_board.mistake import Mistake
 
+PACKAGE = "sourdine-speaker"
 COMMANDS = {
     "demo": ("sourdine_tools.demo", "show the whole way in one picture: a room, a board, a server, a proof"),
     "twin": ("sourdine_board.twin.command", "run the simulated board and print the tty that mpremote can use"),
@@ -24,8 +27,11 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
-        prog="sourdine", description="A speaker whose privacy you can check instead of trust."
+        prog="sourdine",
+        description="A speaker whose privacy you can check instead of trust.",
+        epilog="`sourdine COMMAND --help` explains each of them.",
     )
+    parser.add_argument("--version", action="version", version=f"sourdine {importlib.metadata.version(PACKAGE)}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
@@ -37,7 +43,18 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.run(arguments)
     except KeyboardInterrupt:
+        print(f"sourdine {arguments.command}: stopped", file=sys.stderr)
         return 130
-    except Mistake as mistake:
+    except (Mistake, OSError) as error:
+        mistake = error if isinstance(error, Mistake) else Mistake(_in_the_way(error))
         print(f"sourdine {arguments.command}: {mistake}", file=sys.stderr)
         return 2
+
+
+def _in_the_way(error: OSError) -> str:
+    """What a person can do about a file that this machine refuses; any other OSError is ours, and is raised again."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full: make room and run this again"
+    if error.filename is None or error.strerror is None:
+        raise error
+    return f"cannot use {error.filename} ({error.strerror}): choose another place, or mend this one"

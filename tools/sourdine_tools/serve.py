@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print a code for one new speaker and exit; it works once, for ten minutes, while the server runs",
     )
     other.add_argument("--revoke", metavar="NAME", help="refuse this speaker from its next session on, and exit")
+    parser.epilog = "Exit status: 0 done, or ended by Ctrl-C; 2 a mistake."
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sourdine_board.circuit import PROFILES
-from sourdine_board.twin.room import EVENTS
+from sourdine_board.mistake import Mistake
+from sourdine_board.twin.board import HEAP, Board
+from sourdine_board.twin.room import EVENTS, load
 
+LEAST_HEAP = 128  # KiB; with 64, mpremote gets no answer
 QUIET = ("probe", "socket", "nvs", "ready", "i2s")  # kinds that come too often, or tell a person nothing
 
 EPILOG = f"""\
@@ -31,6 +34,8 @@ from another terminal:
 
   mpremote connect TTY            a prompt on the chip
   sourdine flash --port TTY       put the firmware on it
+
+Exit status: 130 ended by Ctrl-C, 2 a mistake.
 """
 
 
@@ -53,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="wall",
         help="wall: a second takes a second; virtual: as fast as it computes, and stops at the room's end (wall)",
     )
-    parser.add_argument("--heap", type=int, metavar="KIB", help="memory for the program, KiB of 64-bit objects")
+    parser.add_argument("--heap", type=int, metavar="KIB", help=f"memory for the program, KiB of 64-bit objects ({HEAP >> 10})")
     parser.add_argument("--bare", action="store_true", help="a chip on which nobody has put MicroPython")
     parser.add_argument("--all", action="store_true", help="show every event of the trace")
 
@@ -81,10 +86,9 @@ def sentence(event: dict[str, Any]) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from sourdine_board.twin.board import HEAP, Board
-    from sourdine_board.twin.room import load
-
     state = arguments.state or default_state()
+    if arguments.heap is not None and arguments.heap < LEAST_HEAP:
+        raise Mistake(f"a chip with {arguments.heap} KiB never reaches its prompt: give --heap {LEAST_HEAP} or more")
     if arguments.room:
         load(arguments.room)  # a mistake in it is told before anything starts
     heap = arguments.heap * 1024 if arguments.heap else HEAP

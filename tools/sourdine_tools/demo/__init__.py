@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         from sourdine_tools.demo.show import show
     except ModuleNotFoundError as missing:
         name = str(missing.name).partition(".")[0]
-        raise Mistake(f"{name} is not installed: pip install 'sourdine-speaker[demo]'") from None
+        raise Mistake(f"{name} is not installed: pip install -e '.[demo]' in the checkout") from None
     with _work(arguments.out, arguments.keep) as work:
         return show(arguments, work)
 

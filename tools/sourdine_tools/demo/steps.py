@@ -24,8 +24,8 @@ class Steps:
         print(f"{self._count:3}  {what:.<{WIDTH}} ", end="", file=self._out, flush=True)
         try:
             yield
-        except BaseException:
-            print("failed", file=self._out, flush=True)
+        except BaseException as error:
+            print("stopped" if isinstance(error, KeyboardInterrupt) else "failed", file=self._out, flush=True)
             raise
         print(f"{time.monotonic() - began:5.1f} s", file=self._out, flush=True)
 

@@ -6,6 +6,7 @@ GPL and therefore run as a program. Both are asked for reproducible speech: the 
 
 import hashlib
 import importlib.metadata
+import io
 import os
 import subprocess
 import sys
@@ -31,14 +32,16 @@ def speak(voice: str, text: str, pace: float = 1.0) -> Path:
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        raise Mistake(f"{package} is not installed: pip install 'sourdine-speaker[demo]'") from None
+        raise Mistake(f"{package} is not installed: pip install -e '.[demo]' in the checkout") from None
     key = hashlib.sha256(repr((voice, version, text, pace, PEAK)).encode()).hexdigest()[:24]
     path = cache_folder() / f"{voice}-{key}.wav"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         samples = _trimmed(*engine(text, pace))
         part = path.with_suffix(f".{os.getpid()}.part")  # whole or not there, whoever else is speaking
-        soundfile.write(part, samples, spec.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        wav = io.BytesIO()
+        soundfile.write(wav, samples, spec.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        part.write_bytes(wav.getvalue())
         part.replace(path)
     return path
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import ssl
@@ -82,7 +83,9 @@ class Server:
         except (OSError, OverflowError) as error:
             self._unlock()
             why = getattr(error, "strerror", None) or error
-            raise Mistake(f"cannot listen on {self.host} port {self.port}: {why}") from error
+            busy = getattr(error, "errno", None) == errno.EADDRINUSE
+            what = "another program uses it; stop that, or choose another --port" if busy else f"{why}; see --host, --port"
+            raise Mistake(f"cannot listen on {self.host} port {self.port}: {what}") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
