@@ -94,6 +94,19 @@ def test_an_altered_file_is_named_and_flashed_again(board, tmp_path, capsys):
     assert "not ours, left alone: /sourdine/unknown.py" in out
 
 
+def test_a_stranger_that_runs_in_place_of_the_firmware_is_named_when_the_program_stops(board, tmp_path, capsys):
+    flash(board.tty)
+    (tmp_path / "gate.py").write_text("open = True\n")
+    mpremote(board, "fs", "cp", str(tmp_path / "gate.py"), ":/sourdine/gate.py")
+    status, _, err = typed(capsys, "flash", "--port", board.tty)
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    remedy = err.partition(f"`mpremote connect {board.tty} ")[2].partition("`")[0].split()
+    assert ":/sourdine/gate.py" in remedy
+    mpremote(board, *remedy)
+    assert typed(capsys, "flash", "--port", board.tty)[0] == 0
+
+
 @pytest.mark.parametrize("after_bytes", [3, 40_000])
 def test_a_cable_pulled_half_way_says_so_and_the_next_flash_mends_it(tmp_path, capsys, after_bytes):
     with Board(tmp_path / "board") as board:

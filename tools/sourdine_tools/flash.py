@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sourdine_board.mistake import Mistake
 from sourdine_tools import board_files, progress
-from sourdine_tools.board_link import START_S, Link, connect
+from sourdine_tools.board_link import START_S, Link, ProgramStopped, connect
 from sourdine_tools.release import EXEMPT, FIRMWARE, KEYSTONE, MANIFEST, MODEL, Release
 from sourdine_tools.verify import strangers, warning
 
@@ -70,7 +70,12 @@ def flash(
     with connect(tty) as link:
         report = bring(link, Release.build(link.arch, source, model), progress)
         report.wake = link.run(_WAKE).strip()
-        report.said = link.reset(patience_s)
+        try:
+            report.said = link.reset(patience_s)
+        except ProgramStopped as stopped:  # it was read back as released, so something beside it is in its way
+            foreign = " ".join(f":{path}" for path in report.strangers)
+            mend = f"remove what is not ours, `mpremote connect {link.port} fs rm {foreign}`" if foreign else "pair it"
+            raise ProgramStopped(f"{stopped}; {mend}, then run this again") from stopped
     return report
 
 
