@@ -23,6 +23,8 @@ from sourdine.wake import Wake
 
 EDGES_HZ = 800  # the relay's heartbeat: two edges make a period of 400 Hz
 LOOK_AROUND = 50  # turns between looks at the radio: half a second
+LINKED_MS = 4_000  # the watchdog's time: longer than any one step; shorter than a person's patience
+ALONE_MS = 30_000  # the same while there may be a dial: a name service that does not answer takes 26 s to say so
 PROVING = (CUTTING, ZERO, CLOSING, SETTLING)
 
 
@@ -50,7 +52,7 @@ class App:
         self._turns = 0
         self._mic = Mic(hardware.open_mic, clock)
         hardware.every(EDGES_HZ, self._mute.beat)
-        self._feed = hardware.watchdog()
+        self._feed = hardware.watchdog(ALONE_MS)
 
     def turn(self):
         """One block: hear, check, send, listen, speak, show."""
@@ -60,7 +62,8 @@ class App:
         mute.step(now, self._mic.peak, self._mic.age_ms)
         if mute.live is not self._live:
             self._contact(mute.live)
-        self._uplink.step(now)
+        if self._online or self._uplink.linked:
+            self._uplink.step(now)
         if self._live:
             self._listen(samples)
         played = self._speaker.step(now)
@@ -172,6 +175,7 @@ class App:
     def link(self, up):
         """The connection came or went."""
         print("server", "linked" if up else "lost")
+        self._feed = self._hardware.watchdog(LINKED_MS if up else ALONE_MS)
         if not up:
             self._shut("link")
         elif self._uplink.connections == 1:

@@ -92,6 +92,17 @@ def copy(x: ptr16, out: ptr16, n: int):
 
 
 @micropython.viper
+def spread(x: ptr16, out: ptr16, n: int):
+    """Say the same on both sides: out[2 i] = out[2 i + 1] = x[i], n 16-bit cells in; must not overlap."""
+    end = int(x) + (n << 1)
+    while int(x) < end:
+        out[0] = x[0]
+        out[1] = x[0]
+        out = ptr16(int(out) + 4)
+        x = ptr16(int(x) + 2)
+
+
+@micropython.viper
 def window(x: ptr16, weights: ptr16, out: ptr16, n: int) -> int:
     """Taper samples: out[i] = x[i] * weights[i] >> 12.
 

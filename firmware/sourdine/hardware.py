@@ -9,12 +9,12 @@ import network
 from machine import ADC, I2S, Pin
 
 from sourdine import pins, spec
+from sourdine.dsp import spread
 
 EPOCH = 946_684_800 if time.gmtime(0)[0] == 2000 else 0  # Unix time of this port's own zero
 RX_RING = 40_960  # bytes of I2S receive ring: 20 DMA buffers, 320 ms to ride over TLS and garbage collection
 TX_RING = 8_192  # bytes
 WS2812 = (400, 850, 800, 450)  # ns: high and low of a 0, high and low of a 1 (WS2812B datasheet, p. 4)
-WATCHDOG_MS = 4_000  # longer than any one step; shorter than a person's patience
 
 
 class Hardware:
@@ -55,26 +55,28 @@ class Hardware:
         )
 
     def open_speaker(self):
-        """Start the transmitter: 16-bit mono."""
-        return I2S(
-            1,
-            sck=Pin(pins.AMP_BCLK),
-            ws=Pin(pins.AMP_LRC),
-            sd=Pin(pins.AMP_DIN),
-            mode=I2S.TX,
-            bits=16,
-            format=I2S.MONO,
-            rate=spec.SAMPLE_RATE,
-            ibuf=TX_RING,
+        """Start the transmitter: takes 16-bit mono."""
+        return Transmitter(
+            I2S(
+                1,
+                sck=Pin(pins.AMP_BCLK),
+                ws=Pin(pins.AMP_LRC),
+                sd=Pin(pins.AMP_DIN),
+                mode=I2S.TX,
+                bits=16,
+                format=I2S.STEREO,
+                rate=spec.SAMPLE_RATE,
+                ibuf=TX_RING,
+            )
         )
 
     def every(self, hertz, beat):
         """Call beat(timer) so many times a second, while the program runs freely enough."""
         self._timer.init(mode=machine.Timer.PERIODIC, freq=hertz, callback=beat)
 
-    def watchdog(self):
-        """Start the watchdog, which cannot be stopped. Returns its feed()."""
-        return machine.WDT(timeout=WATCHDOG_MS).feed
+    def watchdog(self, timeout_ms):
+        """Start the watchdog, which cannot be stopped, or give it another time. Returns its feed()."""
+        return machine.WDT(timeout=timeout_ms).feed
 
     def store(self, namespace):
         """Non-volatile counters and blobs."""
@@ -126,24 +128,48 @@ class Receiver:
                 time.sleep_ms(1)
 
 
+class Transmitter:
+    """I2S that says one sample on both sides.
+
+    The port's own 16-bit mono is not to be relied on: an S3 was seen to put every other sample on the left
+    (MicroPython issue 11635), and an ESP32's FIFO takes two samples in swapped order. In stereo, with both sides
+    the same, no order of halves can be heard.
+    """
+
+    def __init__(self, i2s):
+        self._i2s = i2s
+        self._both = memoryview(bytearray(4 * spec.DMA_FRAMES))
+
+    def write(self, block):
+        """Queue bytes of int16 samples, at most spec.DMA_FRAMES of them; waits when the ring is full."""
+        samples = len(block) // 2
+        spread(block, self._both, samples)
+        self._i2s.write(self._both[: 4 * samples])
+
+
 class Wifi:
     """A station that keeps trying; the driver reconnects on its own."""
 
     def __init__(self, station, ssid, password):
         self._station = station
         self._login = (ssid, password)
-        self.up()
-
-    def up(self):
-        """Switch the radio on and begin to connect; does not wait."""
-        self._station.active(True)
-        self._station.connect(*self._login)
+        self.bounce()
 
     def connected(self):
         """Whether there is an address to send from."""
         return self._station.isconnected()
 
     def bounce(self):
-        """Off and on again: what the network stack still held to send is gone."""
-        self._station.active(False)
-        self.up()
+        """Off and on again, and begin to connect: what the network stack still held to send is gone.
+
+        ESP-IDF clears all connections when the station is disconnected (Wi-Fi guide, WIFI_EVENT_STA_DISCONNECTED).
+        Also the way to start: a soft reset leaves the radio as it was, and a station that still tries to connect
+        refuses a login (MicroPython issue 17661).
+        """
+        station = self._station
+        if station.active():
+            station.disconnect()  # else the port, hearing that the radio stops, would connect by itself
+        station.active(False)
+        station.active(True)
+        station.config(pm=station.PM_NONE)  # a radio that sleeps between beacons answers 100 ms late and more
+        station.connect(*self._login)

@@ -12,6 +12,7 @@ from sourdine import spec
 RING = 16_384  # bytes of a reply that may wait: 512 ms
 AHEAD_US = 60_000  # how far the I2S ring is kept filled
 BLOCK = 2 * spec.HOP  # bytes
+BUFFER = 2 * spec.DMA_FRAMES  # bytes that DMA plays at once
 BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE
 STARVE_MS = 2_000  # a reply that brings nothing for so long is over
 TONE = 8  # blocks in one tone of an earcon: 80 ms
@@ -22,17 +23,17 @@ REFUSE = (2, 2)  # twice very low: heard, but no server to send to
 
 
 def _tone(hertz):
-    """TONE blocks of a sine, int16, fading in and out so that it does not click."""
+    """TONE blocks of a sine, bytes of int16, fading in and out so that it does not click."""
     n = TONE * spec.HOP
     out = array("h", bytes(2 * n))
     for i in range(n):
         edge = min(i, n - 1 - i, 200) / 200
         out[i] = int(6000 * edge * math.sin(2 * math.pi * hertz * i / spec.SAMPLE_RATE))
-    return memoryview(out)
+    return memoryview(bytearray(out))
 
 
 class Speaker:
-    """i2s: write(buffer), 16-bit mono; amplifier: callable pin; clock: ticks_us, ticks_ms, ticks_diff."""
+    """i2s: write(bytes of int16); amplifier: callable pin; clock: ticks_us, ticks_ms, ticks_diff."""
 
     def __init__(self, i2s, amplifier, clock):
         self._i2s = i2s
@@ -41,13 +42,14 @@ class Speaker:
         self._tones = [_tone(880), _tone(1320), _tone(220)]
         self._ring = bytearray(RING)
         self._block = memoryview(bytearray(BLOCK))
-        self._silence = memoryview(bytearray(BLOCK))
+        self._silence = memoryview(bytearray(BUFFER))
         self._start = self._used = 0
         self._earcon = None
         self._step = 0
         self._reply = False  # a reply is under way
         self._fed_ms = 0
         self._ahead_us = 0
+        self._phase = 0  # bytes in the DMA buffer that was last begun
         self._then = clock.ticks_us()
         self._ended_ms = clock.ticks_ms()  # of the last sound; None once it was quiet for long enough
         self.sounding = False
@@ -109,11 +111,14 @@ class Speaker:
                 self.sounding = True
                 self._amplifier(1)
             self._i2s.write(block)
+            self._phase = (self._phase + len(block)) % BUFFER
             self._ahead_us += BLOCK_US
         if self._reply and not self._used and self._clock.ticks_diff(now_ms, self._fed_ms) > STARVE_MS:
             self._reply = False
         if self.sounding and self._ahead_us == 0:
-            self._i2s.write(self._silence)
+            if self._phase:  # or the next sound would begin in what is left of this buffer, whose turn is long over
+                self._i2s.write(self._silence[self._phase :])
+                self._phase = 0
             self._amplifier(0)
             self.sounding = False
             self._ended_ms = now_ms
@@ -123,11 +128,11 @@ class Speaker:
         if self._earcon is None:
             return None
         tone = self._tones[self._earcon[self._step // TONE]]
-        at = (self._step % TONE) * spec.HOP
+        at = (self._step % TONE) * BLOCK
         self._step += 1
         if self._step == TONE * len(self._earcon):
             self._earcon = None
-        return tone[at : at + spec.HOP]
+        return tone[at : at + BLOCK]
 
     def _next_reply(self):
         n = min(BLOCK, self._used, RING - self._start)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -127,6 +128,47 @@ def test_a_pulled_cable_loses_nothing_and_a_radio_switched_off_loses_all(tmp_pat
     assert told[:2] == [[5, True], [5739, None]]
     assert told[3] == [True, False]
     assert [len(received) for received in server.received] == [5744, 0]
+
+
+ROOMS = Path(__file__).parents[2] / "firmware/sourdine"
+
+
+def test_our_wifi_starts_whatever_the_radio_was_doing_before(tmp_path):
+    """A soft reset leaves the radio as it was; while it tries to connect it takes no login."""
+    main = """
+    from sourdine.hardware import Wifi
+    join()
+    Wifi(wlan, "house", "secret")
+    try:
+        wlan.connect("house", "secret")
+    except OSError as error:
+        tell(str(error))
+    wifi = Wifi(wlan, "house", "secret")
+    tell(wifi.connected())
+    time.sleep_ms(2000)
+    tell(wifi.connected())
+    """
+    files = {f"sourdine/{name}.py": (ROOMS / f"{name}.py").read_text() for name in ("hardware", "pins", "spec", "dsp")}
+    files["sourdine/native.py"] = (ROOMS / "native.py").read_text()
+    with Rig(tmp_path, main, files, before=DIAL) as rig:
+        rig.play(6.0)
+        assert rig.told() == [["Wifi Internal State Error"], [False], [True]]
+
+
+def test_a_name_that_nobody_resolves_holds_the_program_up_and_a_number_does_not(tmp_path):
+    main = """
+    join()
+    for host in ("10.0.0.1", "hub.home"):
+        started = time.ticks_ms()
+        try:
+            address = socket.getaddrinfo(host, 8443)[0][-1]
+        except OSError as error:
+            address = error.errno
+        tell(address, time.ticks_diff(time.ticks_ms(), started) // 1000)
+    """
+    with Rig(tmp_path, main, before=DIAL) as rig:
+        rig.play(12.0, event(0.1, "cable_out"))
+        assert rig.told() == [[["10.0.0.1", 8443], 0], [-202, 7]]
 
 
 def test_the_station_reconnects_by_itself_when_the_access_point_returns(tmp_path):

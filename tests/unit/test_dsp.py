@@ -37,6 +37,13 @@ def test_mix_adds_what_is_scaled_and_saturates(pairs, gain_q8):
     assert list(out) == [saturated(a + (b * gain_q8 >> 8)) for a, b in pairs]
 
 
+@given(st.lists(int16, max_size=40))
+def test_spread_says_the_same_left_and_right(samples):
+    out = array("h", bytes(4 * len(samples)))
+    dsp.spread(array("h", samples), out, len(samples))
+    assert list(out[::2]) == list(out[1::2]) == samples
+
+
 @settings(max_examples=25)
 @given(st.lists(st.one_of(int16, st.sampled_from([-32768, 32767, 0, 0])), min_size=480, max_size=480))
 def test_window_tapers_and_tells_the_largest_ones_bits(samples):

@@ -24,6 +24,7 @@ IPPROTO_TCP = 6
 TCP_NODELAY = 1
 
 SEND_BUFFER = 5744  # bytes: CONFIG_LWIP_TCP_SND_BUF_DEFAULT
+LOOKUP_US = 7_000_000  # lwIP asks a name server four times, after 1, 1, 2 and 3 s (dns.c, DNS_MAX_RETRIES)
 _CALL_US = 50
 
 _sockets = []  # open
@@ -31,10 +32,16 @@ _orphans = []  # lines of connections that the chip forgot while out of reach: t
 _serial = 0
 
 
+def _numeric(host):
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isdigit() for part in parts)
+
+
 def getaddrinfo(host, port, family=0, kind=0, protocol=0, flags=0):
-    """The host's answer."""
+    """The host's answer. A name that nobody resolves is asked for until lwIP gives up, and no callback runs."""
     clock.charge(_CALL_US)
-    if not radio.carries():
+    if not radio.carries() and not _numeric(host):
+        clock.block(clock.now + LOOKUP_US)
         raise OSError(-202)  # EAI_FAIL
     found = []
     for info in host_socket.getaddrinfo(host, port, AF_INET, SOCK_STREAM):

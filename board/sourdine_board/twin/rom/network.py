@@ -66,12 +66,16 @@ class Radio:
         """Begin, and keep trying."""
         if self.state == _OFF:
             raise OSError("Wifi Not Started")
+        if self.state == _ASKED:  # the driver takes no login while it tries another (micropython issue 17661)
+            raise OSError("Wifi Internal State Error")
         self.ssid = ssid
         self.set(_ASKED)
         self._join()
 
     def disconnect(self):
         """Leave, and stop trying."""
+        if self.state == _OFF:
+            raise OSError("Wifi Not Started")
         self.due = NEVER
         if self.state > _ON:
             self.set(_ON)

@@ -36,6 +36,12 @@ def _words(out: ptr32, at: int, samples: ptr16, start: int, n: int):
 
 
 @micropython.viper
+def _left(out: ptr16, frames: ptr16, n: int):
+    for i in range(n):
+        out[i] = frames[2 * i]
+
+
+@micropython.viper
 def _couple(out: ptr16, ring: ptr16, at: int, mask: int, n: int, gain_q12: int, marked: int):
     """Add what the speaker plays, ring[at...], to what the room says. A mark, the last bit of all, stays the room's."""
     for i in range(n):
@@ -164,7 +170,7 @@ class _Sender:
 
     def __init__(self, pins, ibuf):
         self._wired = pins == [_PINS["AMP_BCLK"], _PINS["AMP_LRC"], _PINS["AMP_DIN"]]
-        self._depth = max(2, ibuf // (FRAMES * 2)) * FRAMES  # samples
+        self._depth = max(2, ibuf // (FRAMES * 4)) * FRAMES  # samples
         self.mask = 1
         while self.mask < self._depth + 4 * FRAMES:  # the microphone looks back by a few DMA buffers
             self.mask *= 2
@@ -178,9 +184,11 @@ class _Sender:
         return self.head - _index(clock.now) < self._depth
 
     def transfer(self, buffer, wait):
-        """Queue 16-bit samples, waiting for room if asked; returns bytes."""
-        source = memoryview(bytes(buffer))
-        samples = len(source) // 2
+        """Queue 16-bit frames, of which the left is heard, waiting for room if asked; returns bytes."""
+        frames = bytes(buffer)
+        samples = len(frames) // 4
+        source = memoryview(bytearray(2 * samples))
+        _left(source, frames, samples)
         done = 0
         while done < samples:
             now = _index(clock.now)
@@ -197,7 +205,7 @@ class _Sender:
             n = min(free, samples - done)
             self._put(source[2 * done : 2 * (done + n)])
             done += n
-        return 2 * done
+        return 4 * done
 
     def _put(self, samples):
         if self._speaker and self._wired and level_of("AMP_SD"):
@@ -252,7 +260,10 @@ def _mix(slot, first):
 
 
 class I2S(io.IOBase):
-    """machine.I2S as far as this board has ends for it: 32-bit mono reception, 16-bit mono transmission, 16 kHz."""
+    """machine.I2S as far as this board has ends for it: 32-bit mono reception, 16-bit stereo transmission, 16 kHz.
+
+    16-bit mono transmission is not there: what the chips make of it differs (micropython issue 11635).
+    """
 
     RX = 9
     TX = 10
@@ -262,8 +273,8 @@ class I2S(io.IOBase):
     def __init__(self, id, *, sck, ws, sd, mode, bits, format, rate, ibuf, mck=None):
         if id in _open:
             _open[id].deinit()
-        if rate != RATE or format != I2S.MONO or bits != (32 if mode == I2S.RX else 16):
-            raise ValueError("the twin has 32-bit mono in and 16-bit mono out, at 16 kHz")
+        if rate != RATE or (format, bits) != ((I2S.MONO, 32) if mode == I2S.RX else (I2S.STEREO, 16)):
+            raise ValueError("the twin has 32-bit mono in and 16-bit stereo out, at 16 kHz")
         clock.charge(0)
         self._id = id
         self._wait = True
