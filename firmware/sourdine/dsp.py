@@ -5,8 +5,6 @@ unsigned, so nothing may depend on either: no result leaves 32 bits (tests/viper
 and signed samples are read as 16-bit cells, `((a[i] & 0xFFFF) ^ 0x8000) - 0x8000`; ptr16 itself yields 0..65535.
 """
 
-
-
 from sourdine.native import micropython, ptr16, ptr32
 
 
