@@ -59,6 +59,8 @@ def test_a_wake_word_without_a_decision_is_missed_and_a_decision_without_one_is_
     assert [said.at for said in evening.hearing().missed] == [4.0]
     assert "Missed: Ann (best score 0.97, by the reference 0.97)." in note.summary([evening])
     assert evening.hearing().false == [15.0]
+    evening.verdict.left = np.arange(12 * RATE, 13 * RATE)
+    assert "16,000 of 32,000 samples left (it follows a false wake)" in " ".join(note.accounting(evening))
     assert not evening.as_scripted
 
 
@@ -96,6 +98,16 @@ def test_picture_and_page_are_written(evening, tmp_path, spoil):
     assert note.headline(evening) in text
     assert "http" not in text  # nothing is loaded from anywhere
     assert text.count("data:audio/mpeg") == 3
+
+
+@pytest.mark.parametrize(("seconds", "hint"), [(30.0, "fits"), (120.0, "")])
+def test_the_page_follows_light_and_dark_and_says_where_a_picture_does_not_fit(evening, tmp_path, seconds, hint):
+    evening.room = np.zeros(int(seconds * RATE), np.int16)
+    picture.draw(evening, tmp_path / "p.png")
+    page.write(evening, tmp_path / "p.png", tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text()
+    assert "prefers-color-scheme: dark" in text
+    assert f'<p class="{hint}">The picture is wider than this window' in text
 
 
 def test_a_room_in_which_nothing_happened_can_be_drawn(tmp_path):

@@ -34,6 +34,7 @@ def accounting(evening: Evening) -> list[str]:
     sent = sum(len(piece.indices) for piece in verdict.pieces)
     lawful = ", each captured after a wake word and before mute" if evening.good else ""
     late = max(verdict.cut_ms, default=0.0)
+    why = " (it follows a false wake)" if gone and evening.good and words.false else ""
     mute = f"Mute cut the microphone {late:.1f} ms after the press. " if verdict.cut_ms else ""
     handshakes = layers["handshake"] + layers["change cipher"]
     others = ", ".join(f"{n} {name}" for name, n in count.items() if name != wire.AUDIO)
@@ -43,7 +44,7 @@ def accounting(evening: Evening) -> list[str]:
             f"{len(words.false)} false. Commands: {arrived:,} of {asked:,} samples arrived."
         ),
         f"Samples: {sent:,} left; {len(verdict.left):,} recognised by their marks as the room’s own{lawful}.",
-        f"{mute}Private talk: {gone:,} of {total:,} samples left. On the server’s disk: {evening.on_disk} samples.",
+        f"{mute}Private talk: {gone:,} of {total:,} samples left{why}. On the server’s disk: {evening.on_disk} samples.",
         (
             f"Bytes: the board’s sockets took {layers['socket']:,} = the network carried {layers['relay']:,} = "
             f"TLS handshakes {handshakes:,} + alerts {layers['alert']:,} + "
