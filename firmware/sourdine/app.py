@@ -17,7 +17,6 @@ from sourdine.mic import Mic
 from sourdine.mute import CLOSING, CUTTING, FAULT, SETTLING, ZERO, Mute
 from sourdine.speaker import Speaker
 from sourdine.spec import HOP, REASONS
-from sourdine.tflite import ModelError
 from sourdine.uplink import Uplink
 from sourdine.wake import Wake
 
@@ -204,7 +203,7 @@ def main():
     try:
         try:
             app = App(hardware, chosen)
-        except (LedgerDamaged, ModelError, OSError) as why:
+        except (LedgerDamaged, MemoryError, OSError, ValueError) as why:  # ValueError: a bad model or certificate
             light.show("fault", 0)
             print(f"sourdine {sourdine.__version__}: {why}")
             return
