@@ -149,7 +149,8 @@ class Uplink:
         self._talk.credit(count)
 
     def hurry(self):
-        """The network has come back: dial now."""
+        """The network has come back: dial now. However long it was away: a tick of days ago lies ahead."""
+        self._since = self._clock.ticks_ms()
         self._delay = 0
         self._wait_ms = RETRY_MS
 

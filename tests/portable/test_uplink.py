@@ -16,15 +16,16 @@ BLOCK = array("h", range(1, spec.HOP + 1))
 
 
 class Clock:
+    RING = 1 << 30  # where the ticks of a chip wrap
+
     def __init__(self):
         self.ms = 0
 
     def ticks_ms(self):
-        return self.ms
+        return self.ms % self.RING
 
-    @staticmethod
-    def ticks_diff(a, b):
-        return a - b
+    def ticks_diff(self, a, b):
+        return (a - b + self.RING // 2) % self.RING - self.RING // 2
 
 
 class Store:
@@ -213,7 +214,7 @@ class House:
     def step(self, ms=10, times=1):
         for _ in range(times):
             self.clock.ms += ms
-            self.up.step(self.clock.ms)
+            self.up.step(self.clock.ticks_ms())
             self.serve()
 
     def serve(self):
@@ -708,6 +709,18 @@ def test_hurry_dials_at_once():
         house.step()
     house.net.refuses = None
     dials = len(house.net.dials)
+    house.up.hurry()
+    house.step()
+    assert len(house.net.dials) == dials + 1
+
+
+def test_after_a_week_without_a_network_it_dials_at_once():
+    house = House()
+    house.net.refuses = errno.EHOSTUNREACH
+    house.step()
+    house.net.refuses = None
+    dials = len(house.net.dials)
+    house.clock.ms += 7 * 86_400_000  # the app does not step an uplink that has no network
     house.up.hurry()
     house.step()
     assert len(house.net.dials) == dials + 1
