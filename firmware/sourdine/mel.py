@@ -6,8 +6,6 @@ is made from halves. Why 32 bits suffice is said for any input whatever, not for
 Source: TFLM microfrontend (filterbank.c, noise_reduction.c, pcan_gain_control.c, log_scale.c).
 """
 
-
-
 from sourdine.native import micropython, ptr8, ptr16, ptr32, uint
 
 

@@ -84,7 +84,9 @@ class Server:
             self._unlock()
             why = getattr(error, "strerror", None) or error
             busy = getattr(error, "errno", None) == errno.EADDRINUSE
-            what = "another program uses it; stop that, or choose another --port" if busy else f"{why}; see --host, --port"
+            what = (
+                "another program uses it; stop that, or choose another --port" if busy else f"{why}; see --host, --port"
+            )
             raise Mistake(f"cannot listen on {self.host} port {self.port}: {what}") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
