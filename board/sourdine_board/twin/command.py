@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="wall",
         help="wall: a second takes a second; virtual: as fast as it computes, and stops at the room's end (wall)",
     )
-    parser.add_argument("--heap", type=int, metavar="KIB", help=f"memory for the program, KiB of 64-bit objects ({HEAP >> 10})")
+    parser.add_argument(
+        "--heap", type=int, metavar="KIB", help=f"memory for the program, KiB of 64-bit objects ({HEAP >> 10})"
+    )
     parser.add_argument("--bare", action="store_true", help="a chip on which nobody has put MicroPython")
     parser.add_argument("--all", action="store_true", help="show every event of the trace")
 
