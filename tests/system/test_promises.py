@@ -114,6 +114,18 @@ def test_what_a_stalled_network_held_back_never_arrives_after_mute(house, stalle
     assert lawful(house, 1).max() <= stalled * RATE
 
 
+def test_handshakes_that_take_the_whole_cpu_cost_proofs_and_nothing_else(house):
+    """P-256 on the chip takes about half a second, without heartbeats; the first boot makes two handshakes at once."""
+    wake, command = evening()[:2]
+    costs = '[costs]\n"ssl.SSLSocket.handshake" = 500000\n"sourdine.frontend.Frontend.feed" = 4000\n'
+    house.play(14, [(6.0, wake[1]), (7.1, command[1])], more=costs)
+    contact = [(e["closed"], e["us"]) for e in house.board.trace if e["kind"] == "contact"]
+    assert [closed for closed, _ in contact] == [True, False, True]
+    assert contact[-1][1] < 4e6
+    lawful(house, 1)
+    assert house.reasons() == [spec.SILENCE]
+
+
 def test_a_reply_that_says_the_wake_word_is_heard_and_does_not_open_the_gate(house):
     """On the wall clock: a server speaks in the host's time, and a gap in its speech would spoil the word."""
     wake = say("Alexa.")

@@ -14,6 +14,7 @@ at = 12.0
 do = "press"                 # the mute button goes in; EVENTS has the others
 [costs]                      # microseconds that one call of a method takes on the chip
 "sourdine.frontend.Frontend.feed" = 2000
+"ssl.SSLSocket.handshake" = 500000     # the same for a whole TLS handshake, in which no timer's callback runs
 [probes]                     # an attribute to trace after each call of a method
 "sourdine.wake.Wake.hear" = "score"
 [speaker]
