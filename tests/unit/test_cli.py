@@ -2,6 +2,9 @@
 
 import errno
 import importlib.metadata
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -74,6 +77,15 @@ def test_a_twin_without_memory_for_a_prompt_is_refused(tmp_path, capsys, heap):
     status, line = typed(capsys, "twin", "--state", tmp_path, "--heap", heap)
     assert status == 2
     assert f"give --heap {command.LEAST_HEAP} or more" in line
+
+
+def test_a_reader_who_has_seen_enough_ends_it_quietly():
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "import sys; from sourdine_tools.cli import main; sys.exit(main(['pins', '--check']))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_the_version_is_that_of_the_package(capsys):

@@ -7,6 +7,7 @@ import argparse
 import errno
 import importlib
 import importlib.metadata
+import os
 import sys
 
 from sourdine_board.mistake import Mistake
@@ -41,10 +42,15 @@ def main(argv: list[str] | None = None) -> int:
             command.set_defaults(run=room.run)
     arguments = parser.parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         print(f"sourdine {arguments.command}: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read on, as in `sourdine verify | head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has nowhere to go at exit
+        return 141
     except (Mistake, OSError) as error:
         mistake = error if isinstance(error, Mistake) else Mistake(_in_the_way(error))
         print(f"sourdine {arguments.command}: {mistake}", file=sys.stderr)
