@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import ssl
 import stat
+import struct
 
 import pytest
 
 from household import Household, Speaker, csr, new_key
-from sourdine import spec, wire
+from sourdine import ledger, spec, wire
 from sourdine_board.mistake import Mistake
-from sourdine_tools.server import Server, conversation
+from sourdine_tools.server import Server, chain, conversation
 from sourdine_tools.server.chain import Chain
 from sourdine_tools.server.pki import SERVER_NAME, Authority
 
@@ -157,6 +159,87 @@ def test_a_newer_connection_replaces_the_older_whose_session_ends(house):
             await second.say(wire.PING, 0)
             await second.until(wire.PONG)
             assert list(server.conversations) == ["kitchen"]
+
+    asyncio.run(story())
+
+
+def test_of_three_connections_at_once_with_one_certificate_the_last_remains(house):
+    async def story():
+        identity = house.enrol()
+        async with running(house) as server:
+            first = await Speaker.greet(server, identity)
+            first.writer.transport.pause_reading()  # so that its goodbye takes a while
+            others = [await Speaker.dial(server, identity) for _ in range(2)]
+            await settled(lambda: len(server._peers) == 1)
+            assert await others[0].hung_up() == wire.REPLACED
+            await others[1].hello()
+            await others[1].until(wire.WELCOME)
+
+    asyncio.run(story())
+
+
+def test_what_a_replaced_connection_still_had_to_say_is_not_obeyed(house, monkeypatch):
+    async def story():
+        identity = house.enrol()
+        async with running(house) as server:
+            first = await Speaker.greet(server, identity)
+            monkeypatch.setattr(conversation, "RATE", 2 * conversation.READ_BYTES)
+            monkeypatch.setattr(conversation, "BURST_S", 0.0)
+            said = b""
+            while len(said) < conversation.READ_BYTES:  # what follows waits until it is due at RATE
+                said += wire.encode(wire.EVENT, 0, first.sequence, wire.MUTED)
+                first.sequence += 1
+            first.writer.write(said + wire.encode(wire.WAKE, 1, first.sequence, 1234))
+            await first.until(wire.ACK)
+            second = await Speaker.greet(server, identity)
+            await settled(lambda: len(server._peers) == 1)
+            assert not server.buffers
+            await second.leave()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("how", ["breaks off", "ends"])
+def test_a_full_disk_is_said_and_the_audio_is_wiped_all_the_same(house, monkeypatch, how):
+    got = []
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story():
+        identity = house.enrol()
+        async with running(house, on_session=lambda session: got.append((session.bytes, session.reason))) as server:
+            speaker = await Speaker.greet(server, identity)
+            await speaker.wake()
+            await speaker.audio(NOISE[:2_560])
+            monkeypatch.setattr(chain.os, "pwrite", full)
+            if how == "ends":
+                await speaker.say(wire.END, 1, *struct.unpack(ledger.RECORD, speaker.record(spec.SILENCE)))
+                assert await speaker.hung_up() == wire.STOPPING
+            await speaker.leave()
+            await settled(lambda: not server._peers and not server.buffers)
+            assert any("No space left" in line for line in server.said)
+
+    asyncio.run(story())
+    assert got == [(2_560, spec.LINK)]
+
+
+def test_a_speaker_that_floods_with_sessions_fills_no_memory(house):
+    async def slow(session):
+        await asyncio.sleep(60)
+
+    async def story():
+        identity = house.enrol()
+        async with running(house, on_session=slow) as server:
+            speaker = await Speaker.greet(server, identity)
+            for _ in range(conversation.HELD):
+                await speaker.session(b"")
+            for _ in range(2):  # dialling anew does not help
+                await speaker.wake()
+                assert await speaker.hung_up() == wire.BUSY
+                assert len(server.buffers) == conversation.HELD
+                known = {"sessions": speaker.sessions, "head": speaker.head}
+                speaker = await Speaker.greet(server, identity, **known)
 
     asyncio.run(story())
 

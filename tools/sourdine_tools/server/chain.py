@@ -9,6 +9,7 @@ A session's line holds the speaker's record, and what we ourselves received. Hea
 the file can be recomputed by anyone and its last head compared with the speaker's own.
 """
 
+import errno
 import json
 import os
 import struct
@@ -29,9 +30,13 @@ class ChainBroken(Exception):
         self.line = line
 
 
+class ChainUnwritable(Exception):
+    """A line could not be brought to the disk; what was there before still is."""
+
+
 @dataclass
 class Chain:
-    """A speaker's file. Raises ChainBroken on loading. Every append is on the disk when it returns."""
+    """A speaker's file. Raises ChainBroken on loading. Every append is on the disk when it returns, or ChainUnwritable."""
 
     path: Path
     serial: str | None = None
@@ -105,20 +110,27 @@ class Chain:
         self._append({"lost": session, "received": received, "received_sha256": digest})
 
     def _append(self, fact: dict) -> None:
+        line = json.dumps(fact).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            raise ChainUnwritable(f"{self.path} cannot be written: {error.strerror}") from error
+        self.size += len(line)
+        self._follow(fact)
+
+    def _write(self, line: bytes) -> None:
         new = not self.path.exists()
         private_folder(self.path.parent)
-        line = json.dumps(fact).encode() + b"\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.ftruncate(handle, self.size)
-            os.pwrite(handle, line, self.size)
+            if os.pwrite(handle, line, self.size) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(handle)
         finally:
             os.close(handle)
         if new:
             sync_folder(self.path.parent)
-        self.size += len(line)
-        self._follow(fact)
 
     def _follow(self, fact: dict) -> None:
         if "lost" in fact:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sourdine import spec, wire
-from sourdine_tools.server.chain import Chain, ChainBroken
+from sourdine_tools.server.chain import Chain, ChainBroken, ChainUnwritable
 from sourdine_tools.server.pki import Device
 from sourdine_tools.server.session import Session
 
@@ -25,6 +25,7 @@ CREDIT_S = 30.0  # for a speaker to make room for more of a reply
 READ_BYTES = 16_384
 RATE = 1_000_000  # bytes/s that one speaker is read at, 30 times what audio needs
 BURST_S = 1.0
+HELD = 8  # sessions of one speaker whose audio is not wiped yet: 4 MB
 
 
 class Conversation:
@@ -61,7 +62,7 @@ class Conversation:
     async def run(self) -> None:
         """Talk until either side has had enough."""
         try:
-            while chunk := await self._read():
+            while (chunk := await self._read()) and not self._over.is_set():
                 self._heard = time.monotonic()
                 self._server.tap(self._name, "in", chunk)
                 for frame in self._decoder.feed(chunk):
@@ -75,6 +76,9 @@ class Conversation:
         except ChainBroken as error:
             self._server.announce(f"{self._name}: hung up: {error}")
             await self._say_error(wire.MISFIT)
+        except ChainUnwritable as error:
+            self._server.announce(f"{self._name}: hung up: {error}")
+            await self._say_error(wire.STOPPING)
         except _Refused as error:
             self._server.announce(f"{self._name}: hung up: {error}")
             await self._say_error(error.code)
@@ -82,9 +86,9 @@ class Conversation:
             self._finish()
 
     async def hang_up(self, code: int) -> None:
-        """Say why, and close."""
-        await self._say_error(code)
+        """Obey nothing more, say why, and close."""
         self._finish()
+        await self._say_error(code)
         self._writer.transport.abort()
 
     async def _read(self) -> bytes:
@@ -148,6 +152,8 @@ class Conversation:
             raise _Refused(wire.REVOKED, "its certificate was revoked or replaced")
         if number != self._chain.sessions + 1:
             raise wire.WireError(f"WAKE of session {number} after {self._chain.sessions} in the ledger")
+        if sum(each.device == self._device.name for each in self._server.buffers) >= HELD:
+            raise _Refused(wire.BUSY, f"{HELD} of its sessions are not dealt with yet")
         self.session = Session(self._device.name, number, first)
         self.session.bind(None, self._close_session)
         self._server.buffers.add(self.session)
@@ -158,14 +164,14 @@ class Conversation:
         number, _, reason, _ = frame.values()
         if number != frame.session:
             raise wire.WireError(f"END of session {frame.session} with the record of {number}")
-        session, self.session = self.session, None
+        session = self.session
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         oddities = len(self._chain.oddities)
         try:
             self._chain.add(record, session and session.samples, session and session.sha256, at)
         except ValueError as error:
-            self.session = session
             raise wire.WireError(str(error)) from error
+        self.session = None
         for odd in self._chain.oddities[oddities:]:
             self._server.announce(f"{self._name}: {odd}")
         if session:
@@ -265,7 +271,10 @@ class Conversation:
         session, self.session = self.session, None
         if session and self._chain:
             session.reason = spec.LINK
-            self._chain.lose(session.number, session.samples, session.sha256)
+            try:
+                self._chain.lose(session.number, session.samples, session.sha256)
+            except ChainUnwritable as error:
+                self._server.announce(f"{self._name}: {error}")
             self._server.announce(session.line())
             self._hand_over(session)
 

@@ -125,8 +125,8 @@ class Server:
         self._count += 1
         try:
             await self._serve(reader, writer, self._count)
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError):
-            pass  # the peer went away
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError):
+            pass  # the peer went away, or we do
         finally:
             self._peers.discard(task)
             writer.transport.abort()
@@ -147,10 +147,10 @@ class Server:
             await conversation.hang_up(wire.BUSY)
         else:
             earlier = self.conversations.get(name)
-            if earlier:
-                await earlier.hang_up(wire.REPLACED)
-            self.conversations[name] = conversation
+            self.conversations[name] = conversation  # from now on: a third one replaces this
             try:
+                if earlier:
+                    await earlier.hang_up(wire.REPLACED)
                 await conversation.run()
             finally:
                 if self.conversations.get(name) is conversation:
