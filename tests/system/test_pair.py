@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
@@ -167,6 +167,22 @@ def test_a_mistake_is_found_and_nothing_is_written(server, board, changes, says)
     with pytest.raises(Mistake, match=says):
         paired(server, **changes)
     assert contents(board) == {}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LocalHost.", "0.0.0.0", "::"])
+def test_a_real_board_is_not_sent_to_itself_for_its_server(server, board, monkeypatch, host):
+    link = board.link()
+    link.arch = "xtensawin"
+    monkeypatch.setattr(pair, "connect", lambda _: nullcontext(link))
+    with pytest.raises(Mistake, match="is the board itself: give --server this machine's address"):
+        paired(server, host=host)
+    assert contents(board) == {}
+    assert enrol.FILE in {path.name for path in server.state.iterdir()}, "the code was spent"
+
+
+@pytest.mark.parametrize("host", ["192.168.1.20", "fd00::2", "hub.lan", "localhost.example"])
+def test_an_address_that_others_can_reach_is_taken(host):
+    assert not pair.only_here(host)
 
 
 def test_a_bad_password_does_not_spend_the_code(server, board):

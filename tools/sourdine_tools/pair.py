@@ -6,6 +6,7 @@ sees it. On the board it lies in clear on the flash, as the Wi-Fi password does 
 
 import argparse
 import getpass
+import ipaddress
 import json
 import os
 import sys
@@ -28,6 +29,7 @@ from sourdine_tools.serve import PORT
 from sourdine_tools.server import enrol
 
 SETTINGS, CA, CERTIFICATE, KEY = EXEMPT
+TWIN = "x64"  # its network is this machine's
 PASSWORD = "SOURDINE_WIFI_PASSWORD"
 
 
@@ -95,6 +97,15 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def only_here(host: str) -> bool:
+    """Whether an address means a different machine to everyone who dials it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
 def pair(
     tty: str | None,
     *,
@@ -121,6 +132,10 @@ def pair(
     }
     check(plan)
     with connect(tty) as link:
+        if link.arch != TWIN and only_here(host):
+            raise Mistake(
+                f"to the board, {host} is the board itself: give --server this machine's address in your network"
+            )
         before = board_files.survey(link)
         plan["wake"] = wake or model_on(before)
         key = ec.generate_private_key(ec.SECP256R1())
