@@ -83,7 +83,10 @@ def test_a_reader_who_has_seen_enough_ends_it_quietly():
     reading, writing = os.pipe()
     os.close(reading)
     code = "import sys; from sourdine_tools.cli import main; sys.exit(main(['pins', '--check']))"
-    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=buffered
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
 
