@@ -9,7 +9,8 @@ from sourdine.speaker import Speaker
 
 
 class I2s:
-    """Plays 32 bytes a millisecond from a ring of 8,192 bytes; a full ring would block, and that is a failure."""
+    """Plays 32 bytes a millisecond from seven DMA buffers, what a ring of 8,192 bytes has free when it says every
+    sample twice; a full ring would block, and that is a failure."""
 
     def __init__(self, clock):
         self._clock, self._until_us, self.played = clock, 0, bytearray()
@@ -17,7 +18,7 @@ class I2s:
     def write(self, block):
         start = max(self._until_us, self._clock.us)
         self._until_us = start + len(block) * 1_000_000 // (2 * spec.SAMPLE_RATE)
-        assert self._until_us - self._clock.us <= 256_000, "write() would have blocked"
+        assert self._until_us - self._clock.us <= 7 * 16_000, "write() would have blocked"
         self.played += bytes(block)
 
 
