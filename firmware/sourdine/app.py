@@ -77,10 +77,13 @@ class App:
         self._feed()
 
     def stop(self):
-        """Cut the microphone, end what is open."""
+        """Cut the microphone, end what is open, and let nothing of it leave later: nobody looks after it any more."""
         self._mute.off()  # first: the rest may fail
         self._hardware.stop()
-        self._gate.tell("mute")
+        try:
+            self._gate.tell("mute")
+        finally:
+            self._wifi.off()
 
     def _listen(self, samples):
         gate = self._gate

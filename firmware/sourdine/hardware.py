@@ -160,16 +160,23 @@ class Wifi:
         return self._station.isconnected()
 
     def bounce(self):
-        """Off and on again, and begin to connect: what the network stack still held to send is gone.
+        """Off and on again, and begin to connect.
 
-        ESP-IDF clears all connections when the station is disconnected (Wi-Fi guide, WIFI_EVENT_STA_DISCONNECTED).
         Also the way to start: a soft reset leaves the radio as it was, and a station that still tries to connect
         refuses a login (MicroPython issue 17661).
+        """
+        self.off()
+        station = self._station
+        station.active(True)
+        station.config(pm=station.PM_NONE)  # a radio that sleeps between beacons answers 100 ms late and more
+        station.connect(*self._login)
+
+    def off(self):
+        """Off: what the network stack still held to send is gone.
+
+        ESP-IDF clears all connections when the station is disconnected (Wi-Fi guide, WIFI_EVENT_STA_DISCONNECTED).
         """
         station = self._station
         if station.active():
             station.disconnect()  # else the port, hearing that the radio stops, would connect by itself
         station.active(False)
-        station.active(True)
-        station.config(pm=station.PM_NONE)  # a radio that sleeps between beacons answers 100 ms late and more
-        station.connect(*self._login)

@@ -33,7 +33,7 @@ NEWEST = 4_102_444_800  # 2100-01-01: no honest clock shows more
 
 
 class LedgerDamaged(Exception):
-    """The store holds something that is not a ledger. Nothing may be sent until the board is paired again."""
+    """The ledger cannot be read or written: nothing may be sent."""
 
 
 def next_head(head, record):
@@ -144,12 +144,17 @@ class Ledger:
         self._samples += count
 
     def close(self, reason):
-        """Write down how the session ended; returns its record, which stays pending until acknowledge()."""
-        digest = self._hash.digest()
+        """Write down how the session ended; returns its record, which stays pending until acknowledge().
+
+        Raises LedgerDamaged: then nobody may be told how it ended, and the next start closes it, as power lost.
+        """
+        try:
+            self._state.append(self._samples, reason, self._hash.digest())
+            self._store()
+        except (MemoryError, OSError, ValueError):
+            raise LedgerDamaged("the ledger cannot be written; the program must start again")
         self._hash = None
-        self._state.append(self._samples, reason, digest)
         self._samples = 0
-        self._store()
         return self._state.record
 
     def acknowledge(self):

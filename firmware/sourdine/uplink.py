@@ -213,13 +213,13 @@ class Uplink:
         self._tls = self._raw = self._poll = None
         self.linked = False
         self.error = error
+        if late:
+            self._listener.drop()  # before anything that may fail
         self._forget()
         self._talk.finish()
         self._since = self._clock.ticks_ms()
         self._delay = self._wait_ms // 2 + os.urandom(1)[0] * (self._wait_ms // 2) // 255
         self._wait_ms = min(2 * self._wait_ms, RETRY_MAX_MS)
-        if late:
-            self._listener.drop()
         if was:
             self._listener.link(False)
 

@@ -117,6 +117,18 @@ def test_a_session_does_not_open_if_it_cannot_be_written_down():
     assert book.open() == 1
 
 
+def test_a_session_that_cannot_be_closed_ends_the_program_and_counts_as_power_lost():
+    store = Store()
+    book = Ledger(store)
+    book.open()
+    book.sent(array("h", [5, 6]), 2)
+    store.broken = True
+    assert raises(LedgerDamaged, book.close, spec.MUTE)
+    assert raises(OSError, Ledger, store), "nor may it start while it cannot write"
+    store.broken = False
+    assert Ledger(store).record == struct.pack(">IIB32s", 1, 0, spec.POWER, bytes(32))
+
+
 def test_a_session_does_not_open_while_another_is_not_over_or_not_confirmed():
     book = Ledger(Store())
     book.open()

@@ -30,6 +30,7 @@ class Clock:
 
 class Store:
     blob = None
+    broken = False
 
     def get_blob(self, key, buffer):
         if self.blob is None:
@@ -38,6 +39,8 @@ class Store:
         return len(self.blob)
 
     def set_blob(self, key, value):
+        if self.broken:
+            raise OSError(-0x1105, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
         self.blob = bytes(value)
 
     def commit(self):
@@ -460,6 +463,20 @@ def test_mute_while_a_write_is_stuck_drops_the_connection_and_the_radio_at_once(
     house.shut(spec.MUTE)
     assert stream.closed and house.listener.log[-2:] == ["drop", "down"]
     assert struct.unpack(ledger.RECORD, house.ledger.record)[1:3] == (2 * 640, spec.MUTE)
+
+
+def test_a_ledger_that_cannot_be_written_keeps_nothing_on_its_way():
+    house = House().link()
+    house.wake()
+    house.step(times=2)
+    house.answers = False
+    house.talk(8)
+    house.stream.over = house.store.broken = True
+    try:
+        house.step()
+        raise AssertionError("nobody may go on as if it had been written")
+    except ledger.LedgerDamaged:
+        assert house.stream.closed and house.listener.log[-1] == "drop"
 
 
 def test_mute_in_peace_disturbs_nothing():
