@@ -51,7 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"holds the Wi-Fi's password, - for stdin; or set {PASSWORD}; it is never an argument, because "
         "every program on this machine could read it there",
     )
-    parser.add_argument("--server", metavar="HOST[:PORT]", help=f"where `sourdine serve` runs (port: {PORT})")
+    parser.add_argument(
+        "--server",
+        metavar="HOST[:PORT]",
+        help=f"where `sourdine serve` runs (port: {PORT}); best an address that your router keeps for it: while a name "
+        "is looked up in vain, the speaker hears nothing",
+    )
     parser.add_argument("--code", help="the one-time code that `sourdine serve --new-code NAME` printed")
     parser.add_argument("--wake", metavar="MODEL", help="the wake word's model (default: the one on the board)")
     parser.epilog = "What is not given is asked for. Exit status: 0 paired, 2 not."
