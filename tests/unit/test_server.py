@@ -14,7 +14,7 @@ import pytest
 from household import Household, Speaker, csr, new_key
 from sourdine import ledger, spec, wire
 from sourdine_board.mistake import Mistake
-from sourdine_tools.server import Server, chain, conversation
+from sourdine_tools.server import Server, chain, conversation, listener
 from sourdine_tools.server.chain import Chain
 from sourdine_tools.server.pki import SERVER_NAME, Authority
 
@@ -516,6 +516,27 @@ def test_a_stranger_or_a_plaintext_peer_gets_no_conversation(house, tmp_path):
                 data = await reader.read()
                 assert len(data) < 20  # a TLS alert, if anything
             assert not server.conversations and not taps
+
+    asyncio.run(story())
+
+
+def test_strangers_who_say_nothing_do_not_keep_a_speaker_out(house, monkeypatch):
+    monkeypatch.setattr(listener, "CONNECTIONS", 4)
+    monkeypatch.setattr(listener, "STRANGERS", 2)
+
+    async def story():
+        identity = house.enrol()
+        context = ssl.create_default_context(cadata=house.authority.ca_pem.decode())
+        async with running(house) as server:
+            strangers = [
+                await asyncio.open_connection("127.0.0.1", server.port, ssl=context, server_hostname=SERVER_NAME)
+                for _ in range(6)
+            ]
+            speaker = await Speaker.greet(server, identity)
+            assert len(server._peers) == 3
+            await speaker.leave()
+            for _, writer in strangers:
+                writer.transport.abort()
 
     asyncio.run(story())
 

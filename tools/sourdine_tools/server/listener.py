@@ -18,7 +18,8 @@ from sourdine_tools.server.pki import Authority
 from sourdine_tools.server.session import Session
 
 TLS_S = 10.0  # for a handshake
-CONNECTIONS = 256  # at once, with those that enrol
+CONNECTIONS = 256  # at once
+STRANGERS = 16  # of them without a certificate: they can only enrol, and must not keep speakers out
 
 Callback = Callable[[Session], Awaitable[None] | None]
 Tap = Callable[[str, str, bytes], None]
@@ -55,6 +56,7 @@ class Server:
         self._tap = tap
         self._server: asyncio.Server | None = None
         self._peers: set[asyncio.Task] = set()
+        self._strangers = 0
         self._count = 0
         self._lock: int | None = None  # on the state folder
 
@@ -134,8 +136,12 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         if certificate is None:
-            if len(self._peers) <= CONNECTIONS:
-                await enrol.answer(reader, writer, self.authority, self.announce)
+            if self._strangers < STRANGERS:
+                self._strangers += 1
+                try:
+                    await enrol.answer(reader, writer, self.authority, self.announce)
+                finally:
+                    self._strangers -= 1
             return
         device = self.authority.device(certificate)
         name = device.name if device else "?"
