@@ -118,14 +118,22 @@ class Receiver:
         self._pieces = ()
 
     def readinto(self, buffer):
-        """Fill a buffer of 32-bit words, a multiple of PIECE; waits a millisecond at a time."""
+        """Fill a buffer of 32-bit words, a multiple of PIECE; waits a millisecond at a time.
+
+        Returns ticks_us() of the last time that nothing was there, or None.
+        """
         if buffer is not self._buffer:
             view = memoryview(buffer)
             self._pieces = [view[at : at + self.PIECE] for at in range(0, len(buffer), self.PIECE)]
             self._buffer = buffer
+        empty = None
         for piece in self._pieces:
+            asked = time.ticks_us()
             while not self._i2s.readinto(piece):
+                empty = asked
                 time.sleep_ms(1)
+                asked = time.ticks_us()
+        return empty
 
 
 class Transmitter:

@@ -2,8 +2,8 @@
 
 The I2S peripheral has no overrun signal and no way to ask how much it holds, so both are told from time. Sample
 clock and CPU clock come from one crystal. `lag` is how old the end of the last block is at most: the time since
-I2S was started, minus the frames read since. It is too small by one DMA buffer at most (after a loss, which is
-counted in whole buffers), and every fence has a margin of two: it is never too early.
+I2S was started, minus the frames read since and those that were lost. A loss is counted only when the ring was found
+empty, never from how long a read took: the chip may be busy elsewhere in the middle of it. So no fence is too early.
 """
 
 from array import array
@@ -13,15 +13,14 @@ from sourdine.dsp import unpack
 
 BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE  # 10,000 exactly
 QUANTUM_US = spec.DMA_FRAMES * 1_000_000 // spec.SAMPLE_RATE  # 16,000: frames come in handfuls of 256
-BLOCKED_US = 1_000  # a read that took this long waited for fresh frames: nothing older is left in the ring
-SLACK_US = 4_000  # what scheduling may add to the age of a fresh block
 MARGIN_US = 2 * QUANTUM_US  # added to every fence; costs 32 ms of speech after a wake
 
 
 class Mic:
     """Reads blocks of spec.HOP samples.
 
-    open_i2s  makes the I2S receiver and starts it; an object with readinto(buffer), 32-bit mono words
+    open_i2s  makes the I2S receiver and starts it; an object with readinto(buffer), 32-bit mono words, which returns
+              ticks_us() of the last time that it found its ring empty meanwhile, or None
     clock     ticks_us(), ticks_diff(a, b)
     """
 
@@ -34,34 +33,35 @@ class Mic:
         self._i2s = open_i2s()
         self._lag_us = 0
         self._next = 0
-        self.index = 0  # frame number of the first sample of the last block
+        self.index = 0  # frame number of the first sample of the last block, at least
         self.peak = 0  # largest |sample| of the last block; 0 is digital silence: no microphone
         self.lost = 0  # frames that the ring dropped because nobody read in time
 
     def read(self):
         """The next block, int16[spec.HOP]; valid until the next call. Blocks until it is there."""
         clock = self._clock
-        asked = clock.ticks_us()
-        self._i2s.readinto(self._words)
+        empty = self._i2s.readinto(self._words)
         now = clock.ticks_us()
-        waited = clock.ticks_diff(now, asked)
         lag = self._lag_us + clock.ticks_diff(now, self._then) - BLOCK_US
         self._then = now
-        if waited >= BLOCKED_US and lag >= QUANTUM_US + SLACK_US + BLOCK_US // 4:
-            # A fresh block cannot be that old: frames between this block and the last were dropped.
-            quanta = (lag - SLACK_US) // QUANTUM_US
-            self.lost += quanta * spec.DMA_FRAMES
-            self._next += quanta * spec.DMA_FRAMES
-            lag -= quanta * QUANTUM_US
+        lost = 0
+        if empty is not None:
+            # What came since is no older than that and one buffer; whatever else was captured before was dropped.
+            dropped_us = lag - clock.ticks_diff(now, empty) - QUANTUM_US
+            if dropped_us >= QUANTUM_US:
+                quanta = dropped_us // QUANTUM_US
+                lost = quanta * spec.DMA_FRAMES
+                lag -= quanta * QUANTUM_US
         self._lag_us = lag if lag > 0 else 0
-        self.index = self._next
-        self._next += spec.HOP
+        self.lost += lost
+        self.index = self._next  # a block may have begun before the loss
+        self._next += spec.HOP + lost
         self.peak = unpack(self._words, self._out, spec.HOP, spec.MIC_SHIFT)
         return self._samples
 
     @property
     def age_ms(self):
-        """How old the end of the last block is at most, ms, to within one DMA buffer."""
+        """How old the end of the last block is at most, ms."""
         return self._lag_us // 1000
 
     def fence(self):

@@ -1,6 +1,6 @@
 """The microphone's clockwork: whatever stalls happen, a fence is never early and a lost frame is never hidden."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fakes import Clock
@@ -12,12 +12,18 @@ FRAME_US = 62.5
 
 
 class Dma:
-    """I2S with DMA: frames exist in handfuls of 256; the oldest handful is dropped when the ring is full."""
+    """I2S with DMA: frames exist in handfuls of 256; the oldest handful is dropped when the ring is full.
 
-    def __init__(self, clock):
+    stalls: (poll, µs) pairs: how long the chip is busy elsewhere at the nth time that the ring is asked, in mid-read.
+    """
+
+    def __init__(self, clock, stalls=()):
         self._clock = clock
         self._start = clock.us
         self._read = 0
+        self._stalls = dict(stalls)
+        self._polls = 0
+        self.first = 0  # of the last block
         self.dropped = 0
 
     def captured(self):
@@ -25,26 +31,39 @@ class Dma:
         return int((self._clock.us - self._start) / FRAME_US)
 
     def readinto(self, words):
+        empty = None
         for at in range(0, len(words), 32):
-            full = self.captured() // spec.DMA_FRAMES
-            if full * spec.DMA_FRAMES - self._read > RING * spec.DMA_FRAMES:
-                oldest = (full - RING) * spec.DMA_FRAMES
-                self.dropped += oldest - self._read
-                self._read = oldest
-            while self.captured() // spec.DMA_FRAMES * spec.DMA_FRAMES < self._read + 32:
+            asked = self._clock.us
+            while not self._ready():
+                empty = asked
                 self._clock.us += 1_000
+                asked = self._clock.us
+            if at == 0:
+                self.first = self._read
             for k in range(32):
                 words[at + k] = (self._read + k) << spec.MIC_SHIFT
             self._read += 32
+        return empty
+
+    def _ready(self):
+        """Whether a piece is there; the oldest is dropped if the ring was full."""
+        self._polls += 1
+        self._clock.us += self._stalls.get(self._polls, 0)
+        full = self.captured() // spec.DMA_FRAMES
+        if full * spec.DMA_FRAMES - self._read > RING * spec.DMA_FRAMES:
+            oldest = (full - RING) * spec.DMA_FRAMES
+            self.dropped += oldest - self._read
+            self._read = oldest
+        return full * spec.DMA_FRAMES >= self._read + 32
 
 
-def build(late_us=0):
+def build(late_us=0, stalls=()):
     clock = Clock()
     dma = Dma(clock)
 
     def open_i2s():
         clock.us += late_us
-        dma.__init__(clock)
+        dma.__init__(clock, stalls)
         return dma
 
     return Mic(open_i2s, clock), dma, clock
@@ -63,16 +82,24 @@ def test_blocks_are_numbered_as_they_were_captured():
 stalls = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 900_000)), max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
-@given(stalls, st.integers(0, 9_000), st.integers(0, 30_000))
-def test_what_is_fenced_was_captured_later_whatever_stalled(story, compute_us, late_us):
-    mic, dma, clock = build(late_us)
+inside = st.lists(st.tuples(st.integers(1, 400), st.integers(0, 900_000)), max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(stalls, inside, st.integers(0, 9_000), st.integers(0, 30_000))
+@example([(1, 400_000), (40, 0)], [(5 + 5 * 4, 1_500)], 0, 0)  # old blocks, and a pause in the reading of one of them
+@example([(20, 0)], [(60, 300_000)], 0, 0)  # a long pause just where fresh frames are waited for
+@example([(20, 0)], [(42, 700_000)], 0, 0)  # a loss in the middle of a block
+def test_what_is_fenced_was_captured_later_whatever_stalled(story, inside, compute_us, late_us):
+    mic, dma, clock = build(late_us, inside)
+    fences = []  # (as the mic says, frames captured by then)
     for blocks, stall_us in story:
         for _ in range(blocks):
             mic.read()
+            for fence, captured in fences:
+                assert mic.index < fence or dma.first >= captured
             clock.us += compute_us
-            error = mic.index - (dma._read - spec.HOP)  # our numbering against the converter's
-            assert mic.fence() - error > dma.captured()
+            fences = fences[-60:] + [(mic.fence(), dma.captured())]
         clock.us += stall_us
 
 
