@@ -290,6 +290,20 @@ def test_the_command_exits_0_when_equal_and_1_when_not(pair, monkeypatch, capsys
     assert "line 1" in capsys.readouterr().out
 
 
+def test_a_server_that_claims_to_have_met_the_board_late_is_not_simply_equal(pair, monkeypatch, capsys):
+    for _ in range(3):
+        pair.session()
+    pair.path.unlink()
+    pair.chain.meet(SERIAL, 2, 400, ledger.GENESIS, False)
+    assert command(monkeypatch, pair.state, FakeLink("kitchen", pair.store.blob)) == 1
+    pair.path.unlink()
+    pair.chain.meet(SERIAL, 3, 600, pair.book.head, False)
+    assert command(monkeypatch, pair.state, FakeLink("kitchen", pair.store.blob)) == 0
+    out = capsys.readouterr().out
+    assert "sessions 1 to 3 were before this server met the board" in out
+    assert out.endswith("\nequal from session 4 on\n")
+
+
 def test_the_command_says_what_to_do_when_nothing_can_be_compared(pair, monkeypatch):
     with pytest.raises(Mistake, match="name it with --state"):
         command(monkeypatch, pair.state / "nowhere", FakeLink("kitchen", b""))

@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     verdict = compare(state, chain)
     for line in verdict.lines:
         print(line)
-    print("equal" if verdict.equal else "DIFFERENT")
+    equal = f"equal from session {chain.since + 1} on" if chain.since else "equal"
+    print(equal if verdict.equal else "DIFFERENT")
     return 0 if verdict.equal else 1
 
 
