@@ -143,6 +143,13 @@ def test_a_server_that_answers_nonsense_is_named(house, tmp_path, answer):
         enrol.request(enrol.mint(house.authority, "kitchen"), csr(new_key()), "127.0.0.1", port)
 
 
+def test_a_server_that_is_not_proven_yet_cannot_steer_the_terminal(house, tmp_path):
+    port, _ = relay(house, tmp_path, [json.dumps({"error": "\x1b[2Jall\nis\u202ewell"}).encode() + b"\n"])
+    with pytest.raises(Mistake) as caught:
+        enrol.request(enrol.mint(house.authority, "kitchen"), csr(new_key()), "127.0.0.1", port)
+    assert str(caught.value) == "the server says: [2Jalliswell"
+
+
 def test_nobody_there_is_said_in_one_line(house):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

@@ -190,7 +190,8 @@ def _ask(context: ssl.SSLContext, host: str, port: int, question: dict, *keys: s
     try:
         reply = json.loads(answer)
         if "error" in reply:
-            raise Mistake(f"the server says: {str(reply['error'])[:200]}")
+            said = "".join(filter(str.isprintable, str(reply["error"])))  # whoever it is, it may not steer the terminal
+            raise Mistake(f"the server says: {said[:200]}")
         return {key: str(reply[key]) for key in keys}
     except (ValueError, KeyError, TypeError) as error:
         raise Mistake(f"{host} port {port} is not a Sourdine server; check the address") from error
