@@ -107,6 +107,25 @@ def test_mute_in_mid_sentence_silences_within_five_milliseconds_and_discards_wha
     assert house.reasons() == [spec.MUTE, spec.SILENCE]
 
 
+def test_a_press_at_any_moment_of_a_block_lets_nothing_captured_later_out_and_nothing_go_later_than_that_block(house):
+    every_s, presses, turn_us = 5.0, 12, 6_000  # a turn costs what [costs] says
+    wake, command = say("Alexa."), say(COMMAND)[: 2 * RATE]
+    sounds, events, pressed = [], [], []
+    for n in range(presses):
+        at = WAKE_AT + n * every_s
+        pressed.append(at + 2.0 + n * 0.0009)  # 0.9 ms later each time: all over a block
+        sounds += [(at, wake), (at + 1.1, command)]
+        events += [f"press {pressed[-1]:.4f}", f"release {pressed[-1] + 0.5:.4f}"]
+    costs = '[costs]\n"sourdine.frontend.Frontend.feed" = 2000\n"sourdine.tflite.Model.step" = 4000\n'
+    house.play(WAKE_AT + presses * every_s, sounds, ", ".join(events), more=costs)
+    assert house.reasons() == [spec.MUTE] * presses
+    at = house.arrived()
+    for press in pressed:
+        assert not ((at > press * RATE) & (at < (press + 0.5) * RATE)).any()
+        audio = [us / 1e6 - press for us, size in house.sent_us() if 0 < us / 1e6 - press < 0.5 and size > 300]
+        assert all(late * 1e6 <= 10_000 + turn_us for late in audio)
+
+
 @pytest.mark.parametrize("stalled_s", [0.03, 0.6])
 def test_what_a_stalled_network_held_back_never_arrives_after_mute(house, stalled_s):
     stalled = CUT_AT - stalled_s
