@@ -17,7 +17,7 @@ demo-real: .venv/ready
 	$(BIN)/sourdine demo --real
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: check-static test
 

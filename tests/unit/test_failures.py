@@ -177,6 +177,7 @@ def evening(monkeypatch):
     chosen.ssid = chosen.password = chosen.wake = ""
     monkeypatch.setattr(settings, "load", lambda: chosen)
     monkeypatch.setattr(uplink, "os", Dice(0))
+    monkeypatch.setattr(uplink, "gc", SimpleNamespace(collect=lambda: None))  # all of pytest's heap, a thousand times
     monkeypatch.setattr(uplink, "_context", lambda _: worlds[-1].net)
     hardware = SimpleNamespace()
     monkeypatch.setitem(sys.modules, "sourdine.hardware", hardware)

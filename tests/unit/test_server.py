@@ -373,7 +373,7 @@ async def raw(speaker, data):
     await speaker.writer.drain()
 
 
-@pytest.mark.parametrize("what", HOSTILE.keys() | HOSTILE_IN_SESSION.keys())
+@pytest.mark.parametrize("what", sorted(HOSTILE.keys() | HOSTILE_IN_SESSION.keys()))
 def test_a_speaker_that_breaks_a_rule_is_dropped_and_leaves_nothing(house, what):
     async def story():
         async with running(house) as server:
