@@ -178,7 +178,10 @@ class Uplink:
         self._talk.cut()
         self._talk.finish()  # should nobody have ended it
         gc.collect()  # TLS wants room, and nothing is being said
-        address = socket.getaddrinfo(*self._address)[0][-1]
+        try:
+            address = socket.getaddrinfo(*self._address)[0][-1]
+        except OSError:  # its numbers are lwIP's own, and tell a person nothing
+            raise OSError(f"no address found for {self._address[0]}")
         self._raw = raw = socket.socket()
         raw.setblocking(False)
         if hasattr(socket, "TCP_NODELAY"):
