@@ -18,7 +18,6 @@ import ssl
 from sourdine import spec, wire
 from sourdine.talk import Talk
 
-LATE_MS = 250  # after mute, what is unanswered for so long must not arrive at all
 DIAL_MS = 10_000  # for TCP, TLS and WELCOME together
 RETRY_MS = 2_000  # the first wait is half of this to all of it, then doubled
 RETRY_MAX_MS = 60_000
@@ -92,7 +91,7 @@ class Uplink:
         self._decoder = wire.Decoder(wire.SERVER)
         self._talk.renew()
         self._pending = None  # the frame that TLS was handed and has not taken
-        self._watch = -1  # frames up to this one must be answered within LATE_MS, or not arrive
+        self._cut = False  # what is unanswered now must not arrive any more
 
     # What the gate may do.
 
@@ -127,15 +126,9 @@ class Uplink:
             self._talk.finish()
 
     def discard(self):
-        """Wipe whatever was not handed to TLS; make sure that nothing handed over lingers."""
-        talk = self._talk
-        talk.wipe()
-        if not talk.unanswered:
-            return
-        if self._pending or talk.overdue(self._clock.ticks_ms(), LATE_MS):
-            self._hang_up(STUCK)
-        else:
-            self._watch = talk.rules.sent - 1
+        """Wipe whatever was not handed to TLS; the next step() sees to it that nothing handed over lingers."""
+        self._talk.wipe()
+        self._cut = True
 
     # What anyone may do.
 
@@ -160,6 +153,9 @@ class Uplink:
             if self._tls:
                 self._check(now)
                 self._hear(now)
+                if self._cut and self._talk.unanswered:
+                    raise OSError(STUCK)
+                self._cut = False
                 self._say(now)
             elif self._raw:
                 self._connect(now)
@@ -233,8 +229,6 @@ class Uplink:
 
     def _check(self, now):
         talk = self._talk
-        if self._watch >= 0 and talk.overdue(now, LATE_MS):
-            raise OSError(STUCK)
         if self.linked:
             late = talk.overdue(now, spec.LINK_TIMEOUT_MS)
         else:
@@ -285,8 +279,6 @@ class Uplink:
         talk.rules.server(kind, frame.session, frame.amount())
         if kind in (wire.ACK, wire.PONG):
             talk.answered(was)
-            if talk.rules.acked >= self._watch:
-                self._watch = -1
             if kind == wire.PONG:
                 self._wait_ms = RETRY_MS  # this server has proven to last
         elif kind == wire.PLAY:
