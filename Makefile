@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo demo-real test check check-static benchmark clean
+# What runs the chip's own machine code on a PC (Debian's names): an emulator, and compilers for its small harness.
+CHIP_PACKAGES = qemu-user clang-22 llvm-22 binutils-xtensa-lx106 libc6-dev
+CHIP_TOOLS = qemu-xtensa qemu-riscv32 clang-22 llc-22 llvm-mc-22 xtensa-lx106-elf-ld
+
+.PHONY: demo demo-real test check check-static chip-tools benchmark clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -19,7 +23,15 @@ demo-real: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist worksteal
 
-check: check-static test
+# With every test of the chip's code; `make test` alone leaves those out where the tools are missing, and says so.
+check: check-static chip-tools
+	SOURDINE_CHIP=required $(MAKE) test
+
+chip-tools:
+	@for tool in $(CHIP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; echo "missing:$$missing"; \
+	if [ "$$(id -u)" != 0 ]; then echo "run: sudo apt-get install $(CHIP_PACKAGES)"; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHIP_PACKAGES) >/dev/null
 
 check-static: .venv/ready
 	$(BIN)/python tools/check.py
