@@ -41,6 +41,7 @@ class Report:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="the board's serial port; found by itself when one board is plugged in")
     parser.add_argument("--model", default=MODEL, help="the wake word's model (default: %(default)s)")
+    parser.add_argument("--accel", action="store_true", help="with the accelerator, which clang-22 and llvm-22 build")
     parser.add_argument("--source", type=Path, default=FIRMWARE, help="another firmware folder than this checkout's")
     parser.epilog = (
         "Interrupted at any point, the board runs its old program, or none until it is flashed again; never a mixture. "
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    report = flash(arguments.port, arguments.source, arguments.model, progress=progress.bar)
+    report = flash(arguments.port, arguments.source, arguments.model, arguments.accel, progress.bar)
     print(f"copied {len(report.copied)}, kept {len(report.kept)}, removed {len(report.removed)}")
     for path in report.strangers:
         print(f"not ours, left alone: {path}{warning(path, report.copied + report.kept)}")
@@ -63,12 +64,13 @@ def flash(
     tty: str | None,
     source: Path = FIRMWARE,
     model: str = MODEL,
+    accel: bool = False,
     progress: progress.Progress = progress.quiet,
     patience_s: float = START_S,
 ) -> Report:
     """Bring the board on `tty` to what `source` holds, check it by hash, and restart it. Raises Mistake."""
     with connect(tty) as link:
-        report = bring(link, Release.build(link.arch, source, model), progress)
+        report = bring(link, Release.build(link.arch, source, model, accel), progress)
         report.wake = link.run(_WAKE).strip()
         try:
             report.said = link.reset(patience_s)

@@ -57,8 +57,11 @@ class Release:
         return {path: digest(data) for path, data in self.everything.items()}
 
     @classmethod
-    def build(cls, arch: str, source: Path = FIRMWARE, model: str = MODEL) -> "Release":
-        """Compile what `source` holds now. Raises Mistake for an unknown model or a source that does not compile."""
+    def build(cls, arch: str, source: Path = FIRMWARE, model: str = MODEL, accel: bool = False) -> "Release":
+        """Compile what `source` holds now, and the accelerator if it is asked for.
+
+        Raises Mistake for an unknown model, a source that does not compile, and a compiler that is not installed.
+        """
         if not (source / "boot.py").is_file() or not (source / "main.py").is_file():
             raise Mistake(
                 f"{source} holds no firmware (boot.py, main.py): install with `pip install -e .` in a checkout"
@@ -67,6 +70,10 @@ class Release:
         for module in sorted((source / "sourdine").rglob("*.py")):
             path = module.relative_to(source)
             files[f"/{path.with_suffix('.mpy').as_posix()}"] = compiled(module, path.as_posix(), arch)
+        if accel:
+            from sourdine_tools.accel import mpy
+
+            files["/sourdine/accel.mpy"] = mpy(arch, source=source)
         files.update({f"/models/{path.name}": path.read_bytes() for path in model_files(model, source)})
         return cls(arch, files)
 

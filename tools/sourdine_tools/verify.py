@@ -42,15 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arch", choices=ARCHES.values(), default="xtensawin", help="of an image (default: %(default)s)"
     )
+    parser.add_argument("--accel", action="store_true", help="the board was flashed with --accel")
     parser.add_argument("--source", type=Path, default=FIRMWARE, help="another firmware folder than this checkout's")
     parser.epilog = f"{LIMITS} Exit status: 0 nothing differs, 1 something does, 2 nothing could be checked."
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.image:
-        report = verify_image(arguments.image, arguments.source, arguments.model, arguments.arch)
+        report = verify_image(arguments.image, arguments.source, arguments.model, arguments.arch, arguments.accel)
     else:
-        report = verify(arguments.port, arguments.source, arguments.model)
+        report = verify(arguments.port, arguments.source, arguments.model, arguments.accel)
     for kind in ("altered", "missing"):
         for path in getattr(report, kind):
             print(f"{kind:9} {path}")
@@ -64,20 +65,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.clean else 1
 
 
-def verify(tty: str | None, source: Path = FIRMWARE, model: str = MODEL, patience_s: float = 3.0) -> Report:
+def verify(
+    tty: str | None, source: Path = FIRMWARE, model: str = MODEL, accel: bool = False, patience_s: float = 3.0
+) -> Report:
     """Compare the board on `tty` with what `source` compiles to, and restart it. Raises Mistake."""
     with connect(tty) as link:
-        report = compare(Release.build(link.arch, source, model), board_files.survey(link))
+        report = compare(Release.build(link.arch, source, model, accel), board_files.survey(link))
         with contextlib.suppress(ProgramStopped):  # which may be why one asks
             link.reset(patience_s)
     return report
 
 
-def verify_image(image: Path, source: Path = FIRMWARE, model: str = MODEL, arch: str = "xtensawin") -> Report:
+def verify_image(
+    image: Path, source: Path = FIRMWARE, model: str = MODEL, arch: str = "xtensawin", accel: bool = False
+) -> Report:
     """Compare a raw flash image. Raises Mistake when it holds no filesystem."""
     from sourdine_tools.image import survey
 
-    return compare(Release.build(arch, source, model), survey(image))
+    return compare(Release.build(arch, source, model, accel), survey(image))
 
 
 def compare(release: Release, found: Survey) -> Report:
