@@ -3,58 +3,25 @@
     with Core("xtensawin") as core:
         core.call(code, samples, 160)
 
-The guest program is runtime.c. It shares its memory with this process, so that a call costs one byte each way.
-Buffers lie there between canaries, as aligned as the caller has them and overlapping where the caller's overlap.
+A function that errs raises Stray or Fault, and the next call works again. Ints have 32 bits, signed in results.
 """
 
-import mmap
 import operator
-import os
-import select
-import signal
-import struct
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from sourdine_tools.chip import toolchain
-from sourdine_tools.chip.toolchain import CODE, CODE_SIZE, RAM, RAM_SIZE
+from sourdine_tools.chip.counts import Counts
+from sourdine_tools.chip.guest import ARENA, ARGUMENTS, QEMU, ROOM, Fault, Guest
+from sourdine_tools.chip.memory import Segment, Span, Stray
+from sourdine_tools.chip.toolchain import RAM
 
-QEMU = {"xtensawin": ("qemu-xtensa", "-cpu", "de233_fpu"), "rv32imc": ("qemu-riscv32",)}
-CANARY = 64  # bytes between a buffer and whatever is next to it, at least
-TIMEOUT_S = 10.0  # of one call, or of a batch's every 64 kB
+__all__ = ["Core", "Counts", "Fault", "Same", "Shared", "Stray"]
 
-_JOB = struct.Struct("<9I")  # struct job in runtime.c
-_ARENA = 0x4000  # offset of the words, the results and then the buffers
-_RESULT_INT, _RESULT_OBJECT = 1, 2
-_ARGUMENTS = 32
-_MISSING, _MISSING_END, _WRONG_COUNT = 0x0FFF_0000, 0x0FFF_0400, 0x0FFF_02C0  # runtime.c: 16 bytes a helper
-_PATTERN = np.random.default_rng(64).integers(1, 256, 4096).astype(np.uint8)  # so that no write looks like it
-
-
-class Stray(Exception):
-    """A function wrote outside the buffers it was given, or into one that is read-only.
-
-    `argument` is the index of the buffer beside which (or into which) it wrote, `call` the index in the batch.
-    """
-
-    def __init__(self, message: str, argument: int, call: int = 0):
-        super().__init__(message)
-        self.argument, self.call = argument, call
-
-
-class Fault(Exception):
-    """A function did what stops the chip: a wild pointer, an unaligned access, an unknown helper, or it never ends.
-
-    `call` is its index in the batch.
-    """
-
-    def __init__(self, message: str, call: int = 0):
-        super().__init__(message)
-        self.call = call
+TIMEOUT_S = 10.0
+_CHUNK = 1 << 22  # bytes of memory for as many of a batch's calls as run in one go
+_OBJECT = 2  # the kind of a result that is neither None nor an int
 
 
 @dataclass(frozen=True)
@@ -66,98 +33,25 @@ class Shared:
 
 @dataclass(frozen=True)
 class Same:
-    """In a batch: the very buffer that argument `index` is."""
+    """In a batch: the very buffer (or number) that argument `index` is; that one comes first."""
 
     index: int
 
 
-@dataclass
-class _Span:
-    """A buffer of the caller's: where it is there, and at which offset from a segment's start it is here."""
-
-    argument: int
-    address: int
-    size: int
-    writable: bool
-    offset: int = 0
-
-
-@dataclass
-class _Segment:
-    """Buffers, with what overlaps in the caller's memory overlapping, and canaries around."""
-
-    spans: list[_Span]
-    size: int = 0
-    writable: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-
-    def __post_init__(self) -> None:
-        end = reach = start = base = (
-            0  # of the segment; of the region in the caller's memory and where it begins, here too
-        )
-        for span in sorted(self.spans, key=lambda span: span.address):
-            if span.address >= reach or not span.size:
-                start = span.address
-                self.size = (end + CANARY + 15) // 16 * 16 + start % 16
-                span.offset = self.size
-                base = self.size
-            span.offset = base + span.address - start
-            reach = max(reach, span.address + span.size)
-            end = max(end, span.offset + span.size)
-        self.size = (end + CANARY + 15) // 16 * 16
-        self.writable = np.zeros(self.size, bool)
-        for span in self.spans:
-            if span.writable:
-                self.writable[span.offset : span.offset + span.size] = True
-
-    def blank(self, count: int) -> np.ndarray:
-        """uint8 [count, size], all canary."""
-        return np.tile(np.resize(_PATTERN, self.size), (count, 1))
-
-    def check(self, before: np.ndarray, after: np.ndarray, call: int) -> None:
-        """Raises Stray unless only writable bytes differ. Both [count, size]; the first row is of that call."""
-        differ = (before != after) & ~self.writable
-        if not differ.any():
-            return
-        row = int(differ.any(axis=1).argmax())
-        at = int(differ[row].argmax())
-        size = int(differ[row].sum())
-
-        def distance(span: _Span) -> int:
-            return max(span.offset - at, at - (span.offset + span.size) + 1, 0)
-
-        span = min(self.spans, key=distance)
-        where = at - span.offset
-        what = (
-            f"{where - span.size} bytes past its end"
-            if where >= span.size
-            else f"{-where} bytes before it"
-            if where < 0
-            else f"at its byte {where}, and it is read-only"
-        )
-        raise Stray(
-            f"call {call + row}: {size} bytes changed by argument {span.argument} ({span.size} bytes): first {what}",
-            span.argument,
-            call + row,
-        )
-
-
 class Core:
-    """A processor of this architecture, "xtensawin" (ESP32, ESP32-S3) or "rv32imc" (ESP32-C3, C6).
+    """A processor of this architecture: "xtensawin" (ESP32, ESP32-S3) or "rv32imc" (ESP32-C3, C6).
 
-    A context manager; works outside of `with`, too, until close(). After a Fault the next call starts it anew.
+    A context manager. With `counting`, `counts` says what the last call or batch executed, at a third of the speed.
+    A call that takes longer than timeout_s is a Fault.
     Raises Mistake, naming what to install, if Debian's tools are missing.
     """
 
     def __init__(self, arch: str, counting: bool = False, timeout_s: float = TIMEOUT_S):
-        self.arch, self.counting, self.timeout_s = arch, counting, timeout_s
-        self._program = toolchain.runtime(arch)
-        self._file = os.memfd_create("sourdine-chip")
-        os.ftruncate(self._file, RAM_SIZE)
-        self._map = mmap.mmap(self._file, RAM_SIZE)
-        self._ram = np.frombuffer(self._map, np.uint8)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._entries: dict[bytes, int] = {}
-        self._free = CODE
+        if arch not in QEMU:
+            raise ValueError(f"{arch!r} is none of {', '.join(QEMU)}")
+        self.arch, self.counting = arch, counting
+        self._guest = Guest(arch, counting, timeout_s)
+        self._counts: Counts | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -166,148 +60,152 @@ class Core:
         self.close()
 
     def close(self) -> None:
-        self._stop()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._guest.close()
+
+    @property
+    def counts(self) -> Counts:
+        """Of the last call, or of all calls of the last batch."""
+        if self._counts is None:
+            raise ValueError("nothing was counted: that takes Core(…, counting=True), and a call that returns")
+        return self._counts
 
     def call(self, code: bytes, *arguments) -> int | None:
-        """The function's result for ints (32 bits, signed or not) and buffers (whatever has the buffer protocol).
+        """The function's result for ints and buffers (whatever has the buffer protocol and is contiguous).
 
-        A buffer is written back if it is writable. Raises Stray or Fault; buffers are then as they were.
+        A writable buffer is written back. Raises Stray or Fault; then all buffers are as they were.
         """
-        spans, views, words = [], {}, []
+        words, rows, spans = np.zeros((1, len(arguments)), np.uint32), {}, []
         for index, argument in enumerate(arguments):
             if _is_int(argument):
-                words.append(_word(argument))
-                continue
-            view = memoryview(argument)
-            if not view.c_contiguous:
-                raise ValueError(f"argument {index} is not contiguous")
-            data = np.frombuffer(view.cast("B") if view.nbytes else b"", np.uint8)
-            spans.append(_Span(index, data.ctypes.data, data.size, not view.readonly))
-            views[index] = data
-            words.append(0)
-        segment = _Segment(spans)
-        before = segment.blank(1)
-        for span in spans:
-            before[0, span.offset : span.offset + span.size] = views[span.argument]
-        table = np.array([words], np.uint32).reshape(1, len(words))
-        results, after = self._run(code, table, [(span.argument, span.offset) for span in spans], segment, before)
+                words[0, index] = _word(argument)
+            else:
+                data, writable = _bytes(argument, index)
+                rows[index] = data.reshape(1, -1)
+                spans.append(Span(index, data.ctypes.data, data.size, writable))
+        results, after = self._calls(code, words, rows, Segment([]), Segment(spans))
         for span in spans:
             if span.writable:
-                views[span.argument][:] = after[0, span.offset : span.offset + span.size]
+                rows[span.argument][:] = after[:, span.offset : span.offset + span.size]
         return int(results[0, 1]) if results[0, 0] else None
 
-    def _run(
-        self, code: bytes, words: np.ndarray, buffers: Sequence[tuple[int, int]], segment: _Segment, before: np.ndarray
+    def batch(self, code: bytes, count: int, *arguments) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Calls the function `count` times. Returns its results, int32 [count] (0 for None), and the 2-D arrays after.
+
+        Each argument is an int for all calls, an array of ints [count], a 2-D array [count, cells] whose rows are
+        the calls' own buffers, Shared(buffer) or Same(index). The caller's arrays stay as they are; the returned ones
+        are copies, one for each 2-D argument, in order, of its type. An array that is not writeable must stay as it is.
+        """
+        words, rows, own, shared, given = np.zeros((count, len(arguments)), np.uint32), {}, [], [], []
+        for index, argument in enumerate(arguments):
+            if isinstance(argument, Same):
+                if argument.index in rows:
+                    rows[index] = rows[argument.index]
+                    spans = next(spans for spans in (own, shared) if any(s.argument == argument.index for s in spans))
+                    twin = next(span for span in spans if span.argument == argument.index)
+                    spans.append(Span(index, twin.address, twin.size, twin.writable))
+                else:
+                    words[:, index] = words[:, argument.index]
+            elif isinstance(argument, Shared):
+                data, _ = _bytes(argument.buffer, index)
+                rows[index] = data.reshape(1, -1)
+                shared.append(Span(index, data.ctypes.data, data.size, writable=False))
+            elif isinstance(argument, np.ndarray) and argument.ndim == 2:
+                rows[index] = _rows(argument, count, index)
+                own.append(Span(index, argument.ctypes.data, rows[index].shape[1], argument.flags.writeable))
+                given.append((own[-1], np.empty_like(rows[index]), argument.dtype))
+            else:
+                words[:, index] = _words(argument, count, index)
+        results, common, segment = np.zeros((count, 2), np.int32), Segment(shared), Segment(own)
+        step = max(1, _CHUNK // (segment.size + 4 * len(arguments) + 8))
+        self._guest.forget(code)
+        for first in range(0, count, step):
+            part = slice(first, first + step)
+            chunk = {span.argument: rows[span.argument][part] for span in own}
+            chunk.update((span.argument, rows[span.argument]) for span in shared)
+            results[part], after = self._calls(code, words[part], chunk, common, segment, first)
+            for span, array, _ in given:
+                array[part] = after[:, span.offset : span.offset + span.size]
+        return results[:, 1].copy(), [array.view(kind) for _, array, kind in given]
+
+    def _calls(
+        self,
+        code: bytes,
+        words: np.ndarray,
+        rows: dict[int, np.ndarray],
+        common: Segment,
+        segment: Segment,
+        first: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Runs words.shape[0] calls in one go. Returns results int32 [count, 2] of (is not None, value), and memory."""
+        """The calls of a chunk: results int32 [count, 2] of (kind, value), and the own segments' memory afterwards.
+
+        words [count, arguments] already has the ints. In memory: the words, the results, the buffers that the calls
+        have in common, then each call's own. A chunk that is no part of a batch (first is None) is counted by itself.
+        """
         count, arguments = words.shape
-        if arguments > _ARGUMENTS:
-            raise ValueError(f"{arguments} arguments; the harness passes {_ARGUMENTS}")
-        results_at = _ARENA + 4 * words.size
-        base = (results_at + 8 * count + 15) // 16 * 16
-        if base + before.size > CODE - RAM:
-            raise ValueError(f"{before.size} bytes of buffers; the harness has {CODE - RAM - base}")
-        mask = 0
-        for index, offset in buffers:
-            words[:, index] = RAM + base + offset + segment.size * np.arange(count)
-            mask |= 1 << index
-        entry = self._entry(code)
-        process = self._running()
-        self._ram[_ARENA : _ARENA + 4 * words.size] = np.ascontiguousarray(words).view(np.uint8).reshape(-1)
-        memory = self._ram[base : base + before.size]
-        memory[:] = before.reshape(-1)
-        job = _JOB.pack(entry, arguments, mask, count, RAM + _ARENA, RAM + results_at, 0, 0, 0)
-        self._map[: _JOB.size] = job
-        self._go(process, self.timeout_s * max(1, before.size >> 16))
-        results = self._ram[results_at : results_at + 8 * count].view(np.int32).reshape(count, 2).copy()
-        after = memory.reshape(before.shape).copy()
-        segment.check(before, after, 0)
-        if (results[:, 0] == _RESULT_OBJECT).any():
-            raise Fault("returns an object that is no int", int((results[:, 0] == _RESULT_OBJECT).argmax()))
+        results_at = ARENA + 4 * words.size
+        common_at = (results_at + 8 * count + 15) // 16 * 16
+        own_at = common_at + common.size
+        end = own_at + segment.size * count
+        if end > ARENA + ROOM or arguments > ARGUMENTS:
+            raise ValueError(f"{arguments} arguments, {end - ARENA} bytes; the harness has {ARGUMENTS} and {ROOM}")
+        buffers = 0
+        for base, spans in (common_at, common.spans), (own_at, segment.spans):
+            step = 0 if spans is common.spans else segment.size
+            for span in spans:
+                words[:, span.argument] = RAM + base + span.offset + step * np.arange(count)
+                buffers |= 1 << span.argument
+        befores = common.filled(1, rows), segment.filled(count, rows)
+        memory = self._guest.memory
+        for at, data in (ARENA, words), (common_at, befores[0]), (own_at, befores[1]):
+            memory[at : at + data.nbytes] = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
+        if first is None:
+            self._guest.forget(code)
+        self._counts = None
+        self._guest.run(code, arguments, buffers, count, ARENA, results_at, first or 0)
+        after = memory[own_at:end].reshape(befores[1].shape).copy()
+        segment.check(befores[1], after, first or 0)
+        common.check(befores[0], memory[common_at:own_at].reshape(1, -1))
+        results = memory[results_at : results_at + 8 * count].view(np.int32).reshape(count, 2).copy()
+        if (results[:, 0] == _OBJECT).any():
+            raise Fault("returns an object that is no int", (first or 0) + int((results[:, 0] == _OBJECT).argmax()))
+        if self.counting:
+            self._counts = self._guest.counts(code)
         return results, after
 
-    def _entry(self, code: bytes) -> int:
-        """Where the function is in the guest. Never overwrites any that it may have translated."""
-        if code not in self._entries:
-            if self._free + len(code) > CODE + CODE_SIZE:
-                self._stop()
-                self._entries.clear()
-                self._free = CODE
-                if len(code) > CODE_SIZE:
-                    raise ValueError(f"{len(code)} bytes of code; the harness has {CODE_SIZE}")
-            self._map[self._free - RAM : self._free - RAM + len(code)] = code
-            self._entries[code] = self._free
-            self._free = (self._free + len(code) + 31) // 16 * 16
-        return self._entries[code]
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process and self._process.poll() is not None:
-            self._stop()
-        if not self._process:
-            if self._file < 0:
-                raise ValueError("the core is closed")
-            self._process = subprocess.Popen(
-                [*QEMU[self.arch], str(self._program)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[self._file],
-                bufsize=0,
-            )
-            assert self._process.stdin
-            self._process.stdin.write(struct.pack("<I", self._file))
-            self._await(self._process, TIMEOUT_S)
-        return self._process
-
-    def _go(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
-        assert process.stdin
-        process.stdin.write(b"\1")
-        self._await(process, timeout_s)
-
-    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
-        assert process.stdout
-        ready, _, _ = select.select([process.stdout], [], [], timeout_s)
-        if ready and process.stdout.read(1):
-            return
-        call, number, address = _JOB.unpack(self._map[: _JOB.size])[6:9]
-        trouble = _trouble(number, address) if ready else f"does not end: stopped after {timeout_s:g} s"
-        words = self._stop()
-        raise Fault(f"call {call} {trouble or words}", call)
-
-    def _stop(self) -> str:
-        """Ends qemu; returns how it went."""
-        process, self._process = self._process, None
-        if not process:
-            return ""
-        process.kill()
-        _, errors = process.communicate()
-        lines = errors.decode(errors="replace").strip().splitlines()
-        return f"ends qemu (status {process.returncode}): {lines[-1] if lines else 'it says nothing'}"
+def _is_int(argument) -> bool:
+    return hasattr(argument, "__index__") and not getattr(argument, "ndim", 0)
 
 
-def _trouble(number: int, address: int) -> str:
-    if number == signal.SIGSEGV and address == _WRONG_COUNT:
-        return "takes another number of arguments"
-    if number == signal.SIGSEGV and _MISSING <= address < _MISSING_END:
-        return f"calls helper {(address - _MISSING) // 16} of mp_fun_table (py/nativeglue.h), which the harness has not"
-    causes = {
-        signal.SIGSEGV: "uses a wild pointer: nothing is at",
-        signal.SIGBUS: "reads or writes unaligned at",
-        signal.SIGFPE: "divides by zero at",
-        signal.SIGILL: "has an instruction that this processor has not, at",
-    }
-    return f"{causes[signal.Signals(number)]} {address:#x}" if number in causes else ""
-
-
-def _is_int(argument: object) -> bool:
-    return hasattr(argument, "__index__") and not hasattr(argument, "__len__") and not getattr(argument, "ndim", 0)
-
-
-def _word(value) -> int:
-    value = operator.index(value)
+def _word(argument) -> int:
+    value = operator.index(argument)
     if not -(1 << 31) <= value < 1 << 32:
         raise ValueError(f"{value} has more than 32 bits")
     return value & 0xFFFF_FFFF
+
+
+def _words(argument, count: int, index: int) -> np.ndarray | int:
+    if _is_int(argument):
+        return _word(argument)
+    values = np.asarray(argument)
+    if values.shape != (count,) or values.dtype.kind not in "iub":
+        raise ValueError(f"argument {index} is {values.dtype} {values.shape}, not {count} ints or 2-D")
+    if values.size and not -(1 << 31) <= int(values.min()) <= int(values.max()) < 1 << 32:
+        raise ValueError(f"argument {index} has more than 32 bits")
+    return (values.astype(np.int64) & 0xFFFF_FFFF).astype(np.uint32)
+
+
+def _bytes(argument, index: int) -> tuple[np.ndarray, bool]:
+    """A buffer as uint8 in its own place, and whether it may be written."""
+    view = memoryview(argument)
+    if not view.c_contiguous:
+        raise ValueError(f"argument {index} is not contiguous")
+    return np.frombuffer(view.cast("B"), np.uint8) if view.nbytes else np.zeros(0, np.uint8), not view.readonly
+
+
+def _rows(argument: np.ndarray, count: int, index: int) -> np.ndarray:
+    if len(argument) != count:
+        raise ValueError(f"argument {index} has {len(argument)} rows, not {count}")
+    if argument.shape[1] > 1 and argument.strides[1] != argument.itemsize:
+        raise ValueError(f"argument {index} has rows that are not contiguous")
+    return np.ascontiguousarray(argument).view(np.uint8).reshape(count, -1)

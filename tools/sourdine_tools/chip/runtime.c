@@ -1,6 +1,6 @@
 /* As much of MicroPython as a native function meets: how it is called, and the helpers it calls.
 
-A Linux program without a C library, for qemu's user mode. Its memory is a file that it shares with core.py, which
+A Linux program without a C library, for qemu's user mode. Its memory is a file that it shares with guest.py, which
 writes code and buffers there, describes the calls in the job below and sends a byte; a byte comes back.
 Compiled with RAM and RAM_SIZE, where that memory is. All its own state is there too, so that the program is
 nothing but code, which needs no linker on RISC-V.
@@ -27,7 +27,7 @@ enum { TYPE_OBJECT = 0, TYPE_BOOL = 1 };
 /* What an object may be here: a small integer in the word itself, or one of these. */
 struct box { uint32_t value, filler; };
 
-/* core.py writes it with struct; see _JOB there. Addresses are absolute. */
+/* guest.py writes it with struct; see _JOB there. Addresses are absolute. */
 struct job {
     uint32_t entry, arguments, buffers, count; /* buffers: a bit for each argument that is an address */
     uint32_t words, results;                   /* count rows of arguments; count pairs of kind and value */

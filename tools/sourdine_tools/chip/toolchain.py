@@ -29,7 +29,7 @@ PROGRAMS = {
 # Where things are in the guest. Positive as 32-bit ints, as the chip's RAM is, and all in one gigabyte.
 TEXT = 0x1000_0000  # the guest program
 TEXT_SIZE = 0x4000
-RAM, RAM_SIZE = 0x3E00_0000, 0x0200_0000  # shared with core.py; the last CODE_SIZE bytes are for code
+RAM, RAM_SIZE = 0x3E00_0000, 0x0200_0000  # shared with guest.py; the last CODE_SIZE bytes are for code
 CODE_SIZE = 0x10_0000
 CODE = RAM + RAM_SIZE - CODE_SIZE
 
