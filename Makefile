@@ -6,7 +6,7 @@ BIN = .venv/bin
 CHIP_PACKAGES = qemu-user clang-22 llvm-22 binutils-xtensa-lx106 libc6-dev
 CHIP_TOOLS = qemu-xtensa qemu-riscv32 clang-22 llc-22 llvm-mc-22 xtensa-lx106-elf-ld
 
-.PHONY: demo demo-real test check check-static chip-tools benchmark clean
+.PHONY: demo demo-real test check check-static chip-tools accel benchmark benchmark-chip clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,13 @@ check-static: .venv/ready
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/ears.py
+
+benchmark-chip: .venv/ready chip-tools
+	$(BIN)/python benchmarks/scale.py
+
+# The optional accelerator, for `sourdine flash --accel`: build/accel/<processor>/accel.mpy
+accel: .venv/ready chip-tools
+	$(BIN)/python -m sourdine_tools.accel
 
 clean:
 	rm -rf build .pytest_cache .ruff_cache
