@@ -32,7 +32,7 @@ HELPER_DIVIDES = {"floor_divide", "modulo"}  # they contain one division each
 
 
 @dataclass(frozen=True)
-class Core:
+class Pipeline:
     """Penalties in cycles."""
 
     load_use: int  # between a load and an instruction that needs it: one less for each instruction between
@@ -40,17 +40,17 @@ class Core:
     taken: int  # a branch that is taken, a jump, a call, a return
 
 
-CORES = {
+PIPELINES = {
     # load: [ISA] "two cycles after the load", [GCC]; multiply: [GCC]; taken: [ISA] two instructions killed, [TRM] "2 cycles"
-    "lx7": Core(load_use=1, multiply_use=1, taken=2),
+    "lx7": Pipeline(load_use=1, multiply_use=1, taken=2),
     # load: the data memory has one stage more (XCHAL_DATA_PIPE_DELAY); multiply: as on the LX7; taken: [IDF]
-    "lx6": Core(load_use=2, multiply_use=1, taken=3),
+    "lx6": Pipeline(load_use=2, multiply_use=1, taken=3),
 }
 
 
 def cycles(counts: Counts, core: Literal["lx7", "lx6"] = "lx7") -> float:
     """Of the function (for xtensawin) and its helpers, as counted."""
-    model, code = CORES[core], counts.code
+    model, code = PIPELINES[core], counts.code
     instructions = {at: decode(code, at) for at in sorted(counts.pcs)}
     total = float(counts.own) + _stalls(counts, instructions, model)
     for at, instruction in instructions.items():
@@ -71,7 +71,7 @@ def milliseconds(cycles: float) -> float:
     return cycles / HERTZ * 1e3
 
 
-def _stalls(counts: Counts, instructions: dict[int, Instruction], model: Core) -> int:
+def _stalls(counts: Counts, instructions: dict[int, Instruction], model: Pipeline) -> int:
     """Cycles in which an instruction waits for a register.
 
     Along each run of neighbours, for the times that execution falls into the instruction from the one before. Whoever
