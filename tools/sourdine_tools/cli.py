@@ -21,6 +21,7 @@ COMMANDS = {
     "pair": ("sourdine_tools.pair", "give a board its Wi-Fi, key and certificate, over USB"),
     "serve": ("sourdine_tools.serve", "receive what your speakers send, on your own machine"),
     "audit": ("sourdine_tools.audit", "compare what a board says it sent with what the server says it received"),
+    "bench": ("sourdine_tools.bench", "count what listening costs the chip, or time it on a board"),
     "pins": ("sourdine_board.pinmap", "write firmware/sourdine/pins.py from the circuit"),
 }
 

