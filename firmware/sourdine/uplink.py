@@ -21,17 +21,17 @@ from sourdine.talk import Talk
 DIAL_MS = 10_000  # for TCP, TLS and WELCOME together
 RETRY_MS = 2_000  # the first wait is half of this to all of it, then doubled
 RETRY_MAX_MS = 60_000
+TROUBLE = (OSError, ValueError, MemoryError, wire.WireError)  # made here: it is asked for when there may be no memory
 STUCK = "something was still on its way when it had to stop"
-READS = 4  # of one step
-WRITES = 4
-READ_BYTES = 1_024
+READS = 8  # of one step, each a header or a payload: 4 PLAY frames, 160 ms of sound, are read in a block of 10 ms
+WRITES = 4  # frames
 
 if hasattr(ssl, "SSLWantReadError"):  # CPython
     WAIT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-    def _read(tls, buffer):
+    def _read(tls, buffer, count):
         try:
-            return tls.recv_into(buffer)
+            return tls.recv_into(buffer, count)
         except WAIT:
             return None
 
@@ -43,8 +43,8 @@ if hasattr(ssl, "SSLWantReadError"):  # CPython
 
 else:
 
-    def _read(tls, buffer):
-        return tls.readinto(buffer)
+    def _read(tls, buffer, count):
+        return tls.readinto(buffer, count)
 
     def _write(tls, data):
         return tls.write(data)
@@ -75,7 +75,6 @@ class Uplink:
         self._listener = listener
         self._context = context or _context(settings)
         self._talk = Talk(ledger, clock.ticks_diff)
-        self._inbox = bytearray(READ_BYTES)
         self.linked = False
         self.error = None
         self.connections = 0
@@ -161,7 +160,7 @@ class Uplink:
                 self._connect(now)
             elif self._elapsed(now, self._since) >= self._delay:
                 self._dial(now)
-        except (OSError, ValueError, MemoryError, wire.WireError) as error:
+        except TROUBLE as error:
             self._lose(str(error) or type(error).__name__)
 
     # Dialling.
@@ -259,25 +258,25 @@ class Uplink:
     # Listening.
 
     def _hear(self, now):
+        decoder = self._decoder
         for _ in range(READS):
-            count = _read(self._tls, self._inbox)
+            count = _read(self._tls, decoder.room(), decoder.wants)
             if count is None:
                 return
             if not count:
                 raise OSError(errno.ECONNRESET)
             self._heard_ms = now
-            for frame in self._decoder.feed(self._inbox, count):
+            frame = decoder.took(count)
+            if frame:
                 self._obey(frame)
                 if not self._tls:
                     return
-            if count < READ_BYTES:
-                return
 
     def _obey(self, frame):
         kind, talk = frame.kind, self._talk
         was = talk.rules.acked
         talk.rules.server(kind, frame.session, frame.amount())
-        if kind in (wire.ACK, wire.PONG):
+        if kind in wire.ANSWERS:
             talk.answered(was)
             if kind == wire.PONG:
                 self._wait_ms = RETRY_MS  # this server has proven to last

@@ -85,6 +85,11 @@ FRAMES = {
 }
 
 
+SOUNDS = (AUDIO, PLAY)  # sets of types are named, for a tuple made where it is asked for is garbage each time
+ANSWERS = (ACK, PONG)
+COUNTS = (ACK, PONG, CREDIT, WELCOME)  # whose payload begins with the number that Rules wants to know
+
+
 class WireError(Exception):
     """The other end (or this one) broke the protocol: the connection must be dropped."""
 
@@ -94,6 +99,11 @@ def encode(kind, session, sequence, *values):
     layout = FRAMES[kind][4]
     payload = struct.pack(layout, *values) if layout else bytes(values[0])
     return struct.pack(HEADER_LAYOUT, kind, 0, len(payload), session, sequence) + payload
+
+
+def u32(data, at):
+    """The number at data[at : at + 4]; struct would make a tuple of it."""
+    return data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
 
 
 class Frame:
@@ -112,13 +122,11 @@ class Frame:
 
     def amount(self):
         """What Rules wants to know of it."""
-        if self.kind in (AUDIO, PLAY):
+        if self.kind in SOUNDS:
             return self.length
         if self.kind == END:
-            return self.values()[1]
-        if self.kind in (CREDIT, WELCOME, ACK, PONG):
-            return self.values()[0]
-        return 0
+            return u32(self.body, 4)
+        return u32(self.body, 0) if self.kind in COUNTS else 0
 
     def payload(self):
         """The payload as a memoryview; it is overwritten by the next frame."""
@@ -126,7 +134,11 @@ class Frame:
 
 
 class Decoder:
-    """Bytes → frames sent by `side`, DEVICE or SERVER. Memory is one frame, whatever arrives."""
+    """Bytes → frames sent by `side`, DEVICE or SERVER. Memory is one frame, whatever arrives.
+
+    Either feed() it, or let it ask: read at most `wants` bytes into room(), and tell it by took() how many came. That
+    allocates nothing, unless a header or a payload comes in pieces.
+    """
 
     def __init__(self, side):
         self._side = side
@@ -134,6 +146,7 @@ class Decoder:
         self._have = 0  # bytes of the current frame, header included
         self._next = 0
         self._dead = False
+        self.wants = HEADER  # bytes that the header, or then the payload, still lacks
         self.frame = Frame()
 
     @property
@@ -141,37 +154,50 @@ class Decoder:
         """Whether a frame has begun and not ended."""
         return self._have > 0
 
-    def feed(self, data, count=None):
-        """Iterate over the frames completed by the first `count` bytes of data. Raises WireError."""
+    def room(self):
+        """Where the next bytes belong: a buffer of `wants` bytes or more, to be filled from its start."""
+        part, at = self._header, self._have
+        if at >= HEADER:
+            part, at = self.frame.body, at - HEADER
+        return memoryview(part)[at:] if at else part
+
+    def took(self, count):
+        """So many bytes came into room(). Returns the frame if that completes it, or None. Raises WireError."""
         if self._dead:
             raise WireError("the connection is over")
-        self._dead = True  # until everything was found good
+        self._have += count
+        self.wants -= count
+        if self.wants:
+            return None
+        if self._have == HEADER:
+            self._dead = True  # until it was found good
+            self._begin()
+            self._dead = False
+            self.wants = self.frame.length
+            if self.wants:
+                return None
+        self._have = 0
+        self.wants = HEADER
+        return self.frame
+
+    def feed(self, data):
+        """Iterate over the frames that these bytes complete. Raises WireError."""
         data = memoryview(data)
-        end = len(data) if count is None else count
         at = 0
-        while at < end:
-            if self._have < HEADER:
-                take = min(HEADER - self._have, end - at)
-                self._header[self._have : self._have + take] = data[at : at + take]
-                self._have += take
-                at += take
-                if self._have < HEADER:
-                    break
-                self._begin()
-            frame = self.frame
-            done = self._have - HEADER
-            take = min(frame.length - done, end - at)
-            if take:
-                frame.body[done : done + take] = data[at : at + take]
-                self._have += take
-                at += take
-            if self._have == HEADER + frame.length:
-                self._have = 0
-                yield frame
-        self._dead = False
+        while at < len(data):
+            take = min(self.wants, len(data) - at)
+            self.room()[:take] = data[at : at + take]
+            at += take
+            if self.took(take):
+                yield self.frame
 
     def _begin(self):
-        kind, flags, length, session, sequence = struct.unpack(HEADER_LAYOUT, self._header)
+        header = self._header
+        kind = header[0]
+        flags = header[1]
+        length = header[2] << 8 | header[3]
+        session = u32(header, 4)
+        sequence = u32(header, 8)
         side, within, shortest, longest, layout = FRAMES.get(kind, (None, False, 0, 0, None))
         if side is not self._side:
             raise WireError(f"type {hex(kind)} from this side")
@@ -185,7 +211,10 @@ class Decoder:
             raise WireError(f"sequence {sequence}, not {self._next}")
         self._next += 1
         frame = self.frame
-        frame.kind, frame.session, frame.sequence, frame.length = kind, session, sequence, length
+        frame.kind = kind
+        frame.session = session
+        frame.sequence = sequence
+        frame.length = length
 
 
 class Rules:
@@ -272,7 +301,7 @@ class Rules:
             return
         if not self.welcomed:
             raise WireError(f"type {hex(kind)} before WELCOME")
-        if kind in (ACK, PONG):
+        if kind in ANSWERS:
             if not self.acked < amount < self.sent:
                 raise WireError(f"answer to {amount} after {self.acked} of {self.sent}")
             self.acked = amount

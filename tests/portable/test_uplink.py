@@ -139,12 +139,12 @@ class Tls:
         self.taken += data
         return len(data)
 
-    def readinto(self, buffer):
+    def readinto(self, buffer, limit):
         if self.net.broken:
             raise OSError(self.net.broken)
         if not self.inbox:
             return 0 if self.over else None
-        count = min(len(buffer), len(self.inbox))
+        count = min(limit, len(buffer), len(self.inbox))
         buffer[:count] = self.inbox[:count]
         self.inbox = self.inbox[count:]
         return count
