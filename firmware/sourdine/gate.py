@@ -13,25 +13,14 @@ DEAF = "deaf"  # the microphone is live, but no wake is accepted: the speaker pl
 LISTENING = "listening"
 OPEN = "open"
 
-#      state        event       next state
+# state → event → next state. In two steps, for a key (state, event) would be a new tuple in every turn.
 TABLE = {
-    (MUTED_DEAF, "quiet"): MUTED,
-    (MUTED_DEAF, "unmute"): DEAF,
-    (MUTED, "play"): MUTED_DEAF,
-    (MUTED, "unmute"): LISTENING,
-    (DEAF, "quiet"): LISTENING,
-    (DEAF, "mute"): MUTED_DEAF,
-    (LISTENING, "play"): DEAF,
-    (LISTENING, "mute"): MUTED,
-    (LISTENING, "wake"): OPEN,  # only by wake(), which sets the fence
-    (OPEN, "silence"): DEAF,
-    (OPEN, "cap"): DEAF,
-    (OPEN, "server"): DEAF,
-    (OPEN, "link"): DEAF,
-    (OPEN, "mute"): MUTED_DEAF,
-    (OPEN, "fault"): MUTED_DEAF,
+    MUTED_DEAF: {"quiet": MUTED, "unmute": DEAF},
+    MUTED: {"play": MUTED_DEAF, "unmute": LISTENING},
+    DEAF: {"quiet": LISTENING, "mute": MUTED_DEAF},
+    LISTENING: {"play": DEAF, "mute": MUTED, "wake": OPEN},  # the wake only by wake(), which sets the fence
+    OPEN: {"silence": DEAF, "cap": DEAF, "server": DEAF, "link": DEAF, "mute": MUTED_DEAF, "fault": MUTED_DEAF},
 }
-# Nothing reopens OPEN but a wake, and every way out of it is deaf until the speaker has been quiet.
 
 ENDS = {  # event → reason in the ledger
     "silence": spec.SILENCE,
@@ -57,7 +46,7 @@ class Gate:
     def tell(self, event):
         """Say what happened. A wake must come through wake(): without a fence it changes nothing."""
         was = self.state
-        after = TABLE.get((was, event))
+        after = TABLE[was].get(event)
         if after is not None and event != "wake":
             self.state = after  # shut first, talk later
         if event in CUTS or (was is OPEN and event in WIPES):
@@ -71,14 +60,15 @@ class Gate:
         if self.state is not LISTENING or not self._outlet.begin(first):
             return False
         self._first = first
-        self.state = TABLE[self.state, "wake"]
+        self.state = TABLE[LISTENING]["wake"]
         return True
 
     def offer(self, index, samples):
         """One block, int16, captured from frame number `index` on. Returns whether it left."""
-        if self.state is not OPEN or index < self._first:
+        past = (index - self._first) % spec.FRAMES  # in the upper half: not yet there
+        if self.state is not OPEN or past >= spec.FRAMES // 2:
             return False
-        if index + len(samples) > self._first + spec.SESSION_MAX:
+        if past + len(samples) > spec.SESSION_MAX:
             self.tell("cap")
             return False
         if not self._outlet.audio(samples):

@@ -33,7 +33,7 @@ class Mic:
         self._i2s = open_i2s()
         self._lag_us = 0
         self._next = 0
-        self.index = 0  # frame number of the first sample of the last block, at least
+        self.index = 0  # frame number of the first sample of the last block, at least; counts round spec.FRAMES
         self.peak = 0  # largest |sample| of the last block; 0 is digital silence: no microphone
         self.lost = 0  # frames that the ring dropped because nobody read in time
 
@@ -55,7 +55,7 @@ class Mic:
         self._lag_us = lag if lag > 0 else 0
         self.lost += lost
         self.index = self._next  # a block may have begun before the loss
-        self._next += spec.HOP + lost
+        self._next = (self._next + spec.HOP + lost) % spec.FRAMES
         self.peak = unpack(self._words, self._out, spec.HOP, spec.MIC_SHIFT)
         return self._samples
 
@@ -65,7 +65,7 @@ class Mic:
         return self._lag_us // 1000
 
     def fence(self):
-        """The smallest frame number that was certainly captured after now."""
+        """The first frame number that was certainly captured after now."""
         since_us = self._clock.ticks_diff(self._clock.ticks_us(), self._then)
         late_us = self._lag_us + since_us + MARGIN_US
-        return self._next + late_us * (spec.SAMPLE_RATE // 1000) // 1000 + 1
+        return (self._next + late_us * (spec.SAMPLE_RATE // 1000) // 1000 + 1) % spec.FRAMES

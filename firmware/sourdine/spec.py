@@ -5,6 +5,7 @@ HOP = 160  # samples, 10 ms: one block of the microphone, one frontend step
 WINDOW = 480  # samples, 30 ms
 CHANNELS = 40  # mel channels of a feature vector
 MIC_SHIFT = 13  # bits: an INMP441 word (24 bits on top of 32) >> 13 is a sample; 8 x gain, saturating
+FRAMES = 1 << 28  # frame numbers count round this, 4.7 h: with room for sums they stay small ints (31 bits), no garbage
 DMA_FRAMES = 256  # frames the I2S peripheral hands over at once, 16 ms
 
 SESSION_MAX = 15 * SAMPLE_RATE  # samples: the hard cap of one session

@@ -78,7 +78,7 @@ def test_only_the_table_moves_it_and_no_word_but_a_wake_opens(state, event):
     gate = Gate(Outlet())
     gate.state = state
     gate.tell(event)
-    expected = room.TABLE.get((state, event), state) if event != "wake" else state
+    expected = room.TABLE[state].get(event, state) if event != "wake" else state
     assert gate.state == expected
     assert gate.state != OPEN or state == OPEN
 
@@ -88,6 +88,18 @@ def test_samples_captured_before_the_fence_never_leave():
     gate = open_gate(outlet, first=1000)
     offered = [gate.offer(index, BLOCK) for index in range(0, 1600, spec.HOP)]
     assert offered == [index >= 1000 for index in range(0, 1600, spec.HOP)]
+
+
+@pytest.mark.parametrize(
+    "first", [0, 5, spec.FRAMES - 1, spec.FRAMES - 200, spec.FRAMES - spec.SESSION_MAX, spec.FRAMES // 2]
+)
+def test_numbers_that_count_round_are_judged_as_if_they_did_not(first):
+    """Blocks from a second before the fence to a second past the cap, and from hours before it, against plain numbers."""
+    for past in (*range(-spec.SAMPLE_RATE, spec.SESSION_MAX + spec.SAMPLE_RATE, 79), -(spec.FRAMES // 2), -1_000_000):
+        gate = open_gate(Outlet(), first)
+        left = gate.offer((first + past) % spec.FRAMES, BLOCK)
+        assert left == (0 <= past <= spec.SESSION_MAX - spec.HOP), past
+        assert gate.state is (DEAF if past > spec.SESSION_MAX - spec.HOP else OPEN)
 
 
 def test_the_hard_cap_counts_captured_time_not_sent_blocks():

@@ -79,6 +79,21 @@ def test_blocks_are_numbered_as_they_were_captured():
     assert mic.lost == 0
 
 
+def test_numbers_count_round_before_they_outgrow_a_small_int():
+    """A sum of two of them, in either order, stays within the 31 bits that the chip keeps without allocating."""
+    assert 2 * spec.FRAMES + spec.SESSION_MAX < 1 << 30
+    mic, _, clock = build()
+    mic._next = spec.FRAMES - spec.HOP - 1  # after 4.7 hours
+    numbers = []
+    for _ in range(3):
+        mic.read()
+        numbers.append(mic.index)
+    assert numbers == [spec.FRAMES - spec.HOP - 1, spec.FRAMES - 1, spec.HOP - 1]
+    mic._next = spec.FRAMES - 1
+    clock.us += 1_000_000
+    assert mic.fence() < 20_000
+
+
 stalls = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 900_000)), max_size=8)
 
 
