@@ -70,7 +70,8 @@ class Endpoint:
             self._quiet = 0
             self._spoke = self._spoke or self._paused or self._since > WORD
         else:
-            self._quiet += 1
+            if self._quiet < PATIENCE:  # no more is asked for
+                self._quiet += 1
             self._paused = self._paused or self._quiet >= GAP
         return self._since == LEAST and self._quiet >= (TRAIL if self._spoke else PATIENCE)
 

@@ -123,9 +123,7 @@ class Receiver:
         Returns ticks_us() of the last time that nothing was there, or None.
         """
         if buffer is not self._buffer:
-            view = memoryview(buffer)
-            self._pieces = [view[at : at + self.PIECE] for at in range(0, len(buffer), self.PIECE)]
-            self._buffer = buffer
+            self._cut(buffer)
         empty = None
         for piece in self._pieces:
             asked = time.ticks_us()
@@ -134,6 +132,12 @@ class Receiver:
                 time.sleep_ms(1)
                 asked = time.ticks_us()
         return empty
+
+    def _cut(self, buffer):
+        # Apart from readinto(), which would make a cell for each name that a comprehension closes over, at every call.
+        view = memoryview(buffer)
+        self._pieces = [view[at : at + self.PIECE] for at in range(0, len(buffer), self.PIECE)]
+        self._buffer = buffer
 
 
 class Transmitter:

@@ -32,5 +32,5 @@ class Light:
         self._next[1] = 0 if dark else red
         self._next[2] = 0 if dark else blue
         if self._next != self._shown:
-            self._shown[:] = self._next
             self._write(self._next)
+            self._shown, self._next = self._next, self._shown

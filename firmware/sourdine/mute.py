@@ -26,6 +26,7 @@ CLOSING = "closing"  # proof, second half: heartbeat runs, the rail must rise
 SETTLING = "settling"
 LIVE = "live"
 FAULT = "fault"
+DRIVEN = (CLOSING, SETTLING, LIVE)  # states in which the heartbeat runs; named, for a tuple made in step() is garbage
 
 
 class Mute:
@@ -91,7 +92,7 @@ class Mute:
         if gap > STALL_MS and state in (CLOSING, SETTLING):
             self._prove(now_ms)  # nobody drove the relay: that it fell says nothing about it
             return
-        if state in (LIVE, SETTLING, CLOSING):
+        if state in DRIVEN:
             self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
         if state is LIVE:
             if rail < LIVE_MV:  # nobody pressed, and yet it fell: a stall, a brown-out, a broken wire
