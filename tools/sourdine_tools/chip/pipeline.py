@@ -28,6 +28,7 @@ FETCH = 4  # bytes that one fetch brings, aligned (core-isa.h, XCHAL_INST_FETCH_
 ACROSS_FETCHES = 1  # a taken branch to an instruction that two fetches bring [ISA]
 DIVIDE = 9  # a division: between 1 [WLED, easy operands] and about 12, it ends early for small quotients
 HELPER_CYCLES = 2.0  # a helper's instruction: C in flash, behind a cache that the whole interpreter shares (a guess)
+ALWAYS = {"jump", "call", "return"}  # even when the next instruction is the target
 HELPER_DIVIDES = {"floor_divide", "modulo"}  # they contain one division each
 
 
@@ -54,7 +55,7 @@ def cycles(counts: Counts, core: Literal["lx7", "lx6"] = "lx7") -> float:
     instructions = {at: decode(code, at) for at in sorted(counts.pcs)}
     total = float(counts.own) + _stalls(counts, instructions, model)
     for at, instruction in instructions.items():
-        times = counts.taken.get(at, 0)
+        times = counts.pcs[at] if instruction.kind in ALWAYS else counts.taken.get(at, 0)
         if times and instruction.leaves:
             total += times * (model.taken + _across(instructions, instruction.target))
         if instruction.kind == "call":  # and the return from it
@@ -75,7 +76,7 @@ def _stalls(counts: Counts, instructions: dict[int, Instruction], model: Pipelin
     """Cycles in which an instruction waits for a register.
 
     Along each run of neighbours, for the times that execution falls into the instruction from the one before. Whoever
-    comes by a branch waits for nothing: that took as long as a load.
+    comes by a branch waits for nothing: that took as long as a load. A store waits for its data as for its address.
     """
     latency = {"load": model.load_use, "multiply": model.multiply_use}
     total = clock = after = 0
@@ -85,6 +86,8 @@ def _stalls(counts: Counts, instructions: dict[int, Instruction], model: Pipelin
         fallen = 0
         if before and at == after:
             fallen = counts.pcs[at - before.size] - counts.taken.get(at - before.size, 0)
+        if before and before.kind in ALWAYS:
+            fallen = 0
         if not fallen:
             ready.clear()
         wait = max([0, *(ready.get(register, 0) - clock for register in instruction.reads)])
