@@ -142,12 +142,12 @@ class Way:
 
 
 @contextlib.contextmanager
-def way(folder: Path) -> Iterator[Way]:
-    """A board that is paired with a server of its own and has the firmware."""
+def way(folder: Path, **options) -> Iterator[Way]:
+    """A board (options: its own) that is paired with a server of its own and has the firmware."""
     hub = Hub(folder / "server")
     hub.start()
     try:
-        with Board(folder / "board") as board:
+        with Board(folder / "board", **options) as board:
             code = mint(hub.server.authority, "kitchen")
             pair(
                 board.tty,
