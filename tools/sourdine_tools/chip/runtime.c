@@ -19,7 +19,8 @@ enum { SYS_READ = 63, SYS_WRITE = 64, SYS_EXIT = 93, SYS_MMAP2 = 222, SYS_SIGACT
 /* In start_*.S. The calls that we make have at most five arguments that are not zero. */
 intptr_t system(uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e);
 
-enum { HELPERS = 64, ARGUMENTS = 32 };
+/* The compiler puts the table of helpers somewhere among a module's constants; here it is all of them. */
+enum { HELPERS = 64, ARGUMENTS = 32, OBJECTS = 256 };
 enum { NONE = 0, FALSE = 1, TRUE = 2, FROM_OBJECT = 3, TO_OBJECT = 4, CHECK = 44, DIVIDE = 46, MODULO = 47,
        FILL = 50, COPY = 51 }; /* mp_fun_kind_t */
 enum { TYPE_OBJECT = 0, TYPE_BOOL = 1 };
@@ -42,7 +43,7 @@ struct state {
     uint32_t arguments[ARGUMENTS];
     struct box boxes[ARGUMENTS + 1];
     struct box none, no, yes;
-    uint32_t objects[1], context[4], function[4];
+    uint32_t objects[OBJECTS], context[4], function[4];
 };
 #define STATE ((struct state *)RAM)
 /* Nothing is mapped there: a call of entry n of the table that we do not have ends at MISSING + 16 * n. */
@@ -136,7 +137,7 @@ static void give_helpers(struct state *state) {
     state->helpers[FILL] = (uint32_t)fill;
     state->helpers[COPY] = (uint32_t)copy;
     state->helpers[HELPERS - 1] = (uint32_t)stop;
-    state->objects[0] = (uint32_t)state->helpers;
+    for (uint32_t i = 0; i < OBJECTS; i++) state->objects[i] = (uint32_t)state->helpers;
     state->context[3] = (uint32_t)state->objects; /* mp_module_context_t: the module's two words, qstrs, objects */
     state->function[1] = (uint32_t)state->context; /* mp_obj_fun_bc_t: the type, the context */
 }
