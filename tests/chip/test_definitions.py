@@ -11,6 +11,7 @@ from pymicro_features import MicroFrontend
 from chip import hearing
 from chip.definitions import int8, mel
 from nets import Net, theirs
+from sourdine_tools import tables
 
 ROOT = Path(__file__).parents[2]
 HOP = hearing.HOP
@@ -42,10 +43,9 @@ def sounds() -> dict[str, np.ndarray]:
 
 def wrapping(turns: int) -> np.ndarray:
     """A window of samples which, tapered and shifted up, are as large as they get and turn by quarters."""
-    angle = np.arange(240) * 2 * np.pi * turns / 256
-    wanted = 1023 * np.stack([np.sign(np.cos(angle + 0.1)), np.sign(np.sin(angle + 0.1))], axis=1).reshape(-1)
-    taper = np.maximum(np.floor(4096 * (0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(480) + 0.5) / 480))), 1)
-    return np.pad(np.ceil(wanted * 4096 / taper), (0, 160))
+    angle = np.arange(240) * 2 * np.pi * turns / 256 + turns
+    wanted = 1023 * np.stack([np.sign(np.cos(angle)), np.sign(np.sin(angle))], axis=1).reshape(-1)
+    return np.pad(np.ceil(wanted * 4096 / np.maximum(tables.window(), 1)), (0, 160))
 
 
 @pytest.mark.parametrize("name", sounds())
@@ -110,14 +110,15 @@ def test_accumulated_and_requantised_is_what_tflite_micro_gives(name, seed):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["ADD", "MUL"])
 def test_sums_and_products_are_tflite_micros(name, seed):
+    """Every pair of inputs; seed 0 has scales that make a half of every odd product."""
     random = np.random.default_rng(seed)
-    scales = np.exp(random.uniform(-3, 1, 3)) if seed else [0.05, 0.05, 0.11]
+    scales = np.exp(random.uniform(-3, 1, 3)) if seed else [0.25, 0.25, 4.0]
     zeros = [int(zero) for zero in random.integers(-128, 128, 3)]
     net = Net()
     a, b, y = (net.tensor([1, 64, 64], scale, zero) for scale, zero in zip(scales, zeros, strict=True))
     net.op(name, [a, b], [y])
     everything = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128))).reshape(2, -1, 1, 64, 64)
-    steps = list(everything.transpose(1, 0, 2, 3, 4).astype(np.int8))  # each of 65,536 pairs
+    steps = list(everything.transpose(1, 0, 2, 3, 4).astype(np.int8))
     expected = np.stack([out[0] for out in theirs(net.build([a, b], [y]), *steps)])
     if name == "MUL":
         got = outputs(int8.mul(everything[0], zeros[0], everything[1], zeros[1]), scales, zeros[2])

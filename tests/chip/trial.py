@@ -11,7 +11,7 @@ import numpy as np
 
 from chip.vectors import dsp, fft, int8, layers, mel, outbox  # noqa: F401  each fills KERNELS
 from chip.vectors.calls import EDGES, HEARD, KERNELS, RANDOM, Calls
-from sourdine_tools.chip.core import Core
+from sourdine_tools.chip.core import Core, Fault, Stray
 
 SEED = 1
 
@@ -38,7 +38,11 @@ def calls_of(kernel: tuple[str, str]) -> list[Calls]:
 def tried(core: Core, code: bytes, kernel: tuple[str, str]) -> Trial:
     trial = Trial()
     for calls in calls_of(kernel):
-        results, after = core.batch(code, calls.count, *calls.arguments)
+        try:
+            results, after = core.batch(code, calls.count, *calls.arguments)
+        except (Fault, Stray) as error:
+            error.add_note("\n".join(given(calls, error.call)))
+            raise
         wrong = np.zeros(calls.count, bool) if calls.returns is None else results != calls.returns
         for i, got in zip(buffers(calls), after, strict=True):
             wrong |= (calls.after.get(i, calls.arguments[i]) != got).any(axis=1)
@@ -54,12 +58,18 @@ def buffers(calls: Calls) -> list[int]:
     return [i for i, argument in enumerate(calls.arguments) if isinstance(argument, np.ndarray) and argument.ndim == 2]
 
 
-def told(calls: Calls, call: int, results: np.ndarray, after: list[np.ndarray]) -> str:
-    """One call: what went in, what was to come out, and what did."""
+def given(calls: Calls, call: int) -> list[str]:
+    """What went into a call, in lines."""
     lines = [f"call {call} of {calls.count} ({calls.kind})"]
     for i, argument in enumerate(calls.arguments):
-        given = argument[call] if isinstance(argument, np.ndarray) else argument
-        lines.append(f"  argument {i}: {np.array2string(given, threshold=64) if np.ndim(given) else given}")
+        value = argument[call] if isinstance(argument, np.ndarray) else argument
+        lines.append(f"  argument {i}: {np.array2string(value, threshold=512) if np.ndim(value) else value}")
+    return lines
+
+
+def told(calls: Calls, call: int, results: np.ndarray, after: list[np.ndarray]) -> str:
+    """One call: what went in, what was to come out, and what did."""
+    lines = given(calls, call)
     if calls.returns is not None and results[call] != calls.returns[call]:
         lines.append(f"  returned {results[call]}, not {calls.returns[call]}")
     for i, got in zip(buffers(calls), after, strict=True):
