@@ -163,8 +163,12 @@ class Core:
         self._counts = None
         self._guest.run(code, arguments, buffers, count, ARENA, results_at, first or 0)
         after = memory[own_at:end].reshape(befores[1].shape).copy()
-        segment.check(befores[1], after, first or 0)
-        common.check(befores[0], memory[common_at:own_at].reshape(1, -1))
+        try:
+            segment.check(befores[1], after, first or 0)
+            common.check(befores[0], memory[common_at:own_at].reshape(1, -1))
+        except Stray:
+            self._guest.distrust()
+            raise
         results = memory[results_at : results_at + 8 * count].view(np.int32).reshape(count, 2).copy()
         if (results[:, 0] == _OBJECT).any():
             raise Fault("returns an object that is no int", (first or 0) + int((results[:, 0] == _OBJECT).argmax()))
@@ -206,6 +210,6 @@ def _bytes(argument, index: int) -> tuple[np.ndarray, bool]:
 def _rows(argument: np.ndarray, count: int, index: int) -> np.ndarray:
     if len(argument) != count:
         raise ValueError(f"argument {index} has {len(argument)} rows, not {count}")
-    if argument.shape[1] > 1 and argument.strides[1] != argument.itemsize:
+    if argument.size and argument.shape[1] > 1 and argument.strides[1] != argument.itemsize:
         raise ValueError(f"argument {index} has rows that are not contiguous")
-    return np.ascontiguousarray(argument).view(np.uint8).reshape(count, -1)
+    return np.ascontiguousarray(argument).view(np.uint8).reshape(count, argument.shape[1] * argument.itemsize)

@@ -1,5 +1,6 @@
 """The running qemu: shares its memory with this process, runs jobs, says what stopped it."""
 
+import contextlib
 import mmap
 import os
 import select
@@ -78,12 +79,17 @@ class Guest:
         2 another object) and value shall be. first: the number of the first call, for messages.
         """
         entry = self._entry(code)
-        process = self._running()
+        process = self._running()  # _entry() may have ended the one before
         job = _JOB.pack(entry, arguments, buffers, count, RAM + words, RAM + results, 0, 0, 0)
         self.memory[: _JOB.size] = np.frombuffer(job, np.uint8)
         assert process.stdin
-        process.stdin.write(b"\1")
+        with contextlib.suppress(BrokenPipeError):  # it has died: _wait() says how
+            process.stdin.write(b"\1")
         self._wait(process, first, self._timeout_s)
+
+    def distrust(self) -> None:
+        """Start anew with the next job: a function wrote where it must not, perhaps here, too."""
+        self._stop()
 
     def forget(self, code: bytes) -> None:
         """Begin to count anew."""
@@ -116,14 +122,13 @@ class Guest:
         return found
 
     def _entry(self, code: bytes) -> int:
-        """Where the function is in the guest. Never overwrites one that may have been translated."""
+        """Where the function is in the running guest. Never overwrites one that may have been translated."""
+        self._running()
         if code not in self._entries:
             if self._free + len(code) > CODE + CODE_SIZE:
                 if len(code) > CODE_SIZE:
                     raise ValueError(f"{len(code)} bytes of code; the harness has {CODE_SIZE}")
                 self._stop()
-                self._entries.clear()
-                self._free = CODE
             self.memory[self._free - RAM : self._free - RAM + len(code)] = np.frombuffer(code, np.uint8)
             self._entries[code] = self._free
             self._free = (self._free + len(code) + 31) // 16 * 16
@@ -152,7 +157,7 @@ class Guest:
     def _wait(self, process: subprocess.Popen[bytes], first: int, timeout_s: float) -> None:
         """Until the guest's byte comes. Raises Fault if it ends instead, or stays at one call for too long."""
         assert process.stdout
-        call = -1
+        call = 0
         while True:
             ready, _, _ = select.select([process.stdout], [], [], timeout_s)
             if ready and process.stdout.read(1):
@@ -167,8 +172,10 @@ class Guest:
                 raise Fault(f"does not end: stopped after {timeout_s:g} s", first + call)
 
     def _stop(self) -> str:
-        """Ends qemu; returns how it went."""
+        """Ends qemu, and forgets what is in its memory; returns how it went."""
         process, self._process = self._process, None
+        self._entries.clear()
+        self._free = CODE
         if not process:
             return ""
         process.kill()

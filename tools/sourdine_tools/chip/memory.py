@@ -34,7 +34,7 @@ class Span:
 class Segment:
     """The buffers of one call: as aligned (mod 16) as the caller's, overlapping where those do, canaries around.
 
-    Segments of one kind may follow each other: each begins with a canary, and its size is a multiple of 16.
+    Segments of one kind may follow each other: each begins and ends with a canary, and its size is a multiple of 16.
     """
 
     spans: list[Span]
@@ -42,13 +42,12 @@ class Segment:
     writable: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
-        end = reach = start = base = (
-            0  # of the segment; of the region in the caller's memory; where that begins, here too
-        )
+        """A region is what overlaps in the caller's memory: `start` to `reach` there, from `base` here."""
+        end = start = reach = base = 0
         for span in sorted(self.spans, key=lambda span: span.address):
             if span.address >= reach or not span.size:
-                start = span.address
-                base = (end + CANARY + 15) // 16 * 16 + start % 16
+                canaries = CANARY if end == 0 else 2 * CANARY  # one for each of two neighbours
+                start, base = span.address, (end + canaries + 15) // 16 * 16 + span.address % 16
             span.offset = base + span.address - start
             reach = max(reach, span.address + span.size)
             end = max(end, span.offset + span.size)

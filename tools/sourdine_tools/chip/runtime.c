@@ -128,6 +128,7 @@ static void give_helpers(struct state *state) {
     state->helpers[NONE] = (uint32_t)&state->none;
     state->helpers[FALSE] = (uint32_t)&state->no;
     state->helpers[TRUE] = (uint32_t)&state->yes;
+    state->no.value = 0;
     state->yes.value = 1;
     state->helpers[FROM_OBJECT] = (uint32_t)from_object;
     state->helpers[TO_OBJECT] = (uint32_t)to_object;
@@ -159,6 +160,7 @@ static void run(struct state *state) {
         uint32_t object = function(state->function, job->arguments, 0, state->arguments);
         if (object == (uint32_t)&state->none) {
             result[0] = RESULT_NONE;
+            result[1] = 0;
         } else if (object == (uint32_t)&state->boxes[ARGUMENTS] || object == (uint32_t)&state->no ||
                    object == (uint32_t)&state->yes) {
             result[0] = RESULT_INT;
