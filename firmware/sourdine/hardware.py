@@ -151,12 +151,13 @@ class Transmitter:
     def __init__(self, i2s):
         self._i2s = i2s
         self._both = memoryview(bytearray(4 * spec.DMA_FRAMES))
+        self._block = self._both[: 4 * spec.HOP]
 
     def write(self, block):
         """Queue bytes of int16 samples, at most spec.DMA_FRAMES of them; waits when the ring is full."""
         samples = len(block) // 2
         spread(block, self._both, samples)
-        self._i2s.write(self._both[: 4 * samples])
+        self._i2s.write(self._block if samples == spec.HOP else self._both[: 4 * samples])
 
 
 class Wifi:

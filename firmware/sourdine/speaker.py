@@ -9,9 +9,9 @@ from array import array
 
 from sourdine import spec
 
-RING = 16_384  # bytes of a reply that may wait: 512 ms
 AHEAD_US = 60_000  # how far the I2S ring is kept filled
 BLOCK = 2 * spec.HOP  # bytes
+RING = 50 * BLOCK  # bytes of a reply that may wait: 500 ms
 BUFFER = 2 * spec.DMA_FRAMES  # bytes that DMA plays at once
 BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE
 STARVE_MS = 2_000  # a reply that brings nothing for so long is over
@@ -41,7 +41,8 @@ class Speaker:
         self._clock = clock
         self._tones = [_tone(880), _tone(1320), _tone(220)]
         self._ring = bytearray(RING)
-        self._block = memoryview(bytearray(BLOCK))
+        ring = memoryview(self._ring)
+        self._blocks = [ring[at : at + BLOCK] for at in range(0, RING, BLOCK)]
         self._silence = memoryview(bytearray(BUFFER))
         self._start = self._used = 0
         self._earcon = None
@@ -66,9 +67,12 @@ class Speaker:
         if n & 1 or n > RING - self._used:
             return False
         at = (self._start + self._used) % RING
-        first = min(n, RING - at)
-        self._ring[at : at + first] = data[:first]
-        self._ring[: n - first] = data[first:]
+        if at + n <= RING:
+            self._ring[at : at + n] = data
+        else:
+            first = RING - at
+            self._ring[at:] = data[:first]
+            self._ring[: n - first] = data[first:]
         self._used += n
         self._reply = True
         self._fed_ms = self._clock.ticks_ms()
@@ -112,7 +116,7 @@ class Speaker:
                 self._amplifier(1)
             self._i2s.write(block)
             self._phase = (self._phase + len(block)) % BUFFER
-            self._ahead_us += BLOCK_US
+            self._ahead_us += BLOCK_US * len(block) // BLOCK
         if self._reply and not self._used and self._clock.ticks_diff(now_ms, self._fed_ms) > STARVE_MS:
             self._reply = False
         if self.sounding and self._ahead_us == 0:
@@ -135,9 +139,11 @@ class Speaker:
         return tone[at : at + BLOCK]
 
     def _next_reply(self):
-        n = min(BLOCK, self._used, RING - self._start)
-        block = self._block[:n]
-        block[:] = memoryview(self._ring)[self._start : self._start + n]
-        self._start = (self._start + n) % RING
+        block = self._blocks[self._start // BLOCK]
+        skip = self._start % BLOCK
+        n = min(BLOCK - skip, self._used)
+        if n < BLOCK:  # the end of a reply, or behind an odd piece: the one view that has to be made
+            block = block[skip : skip + n]
         self._used -= n
+        self._start = (self._start + n) % RING if self._used else 0
         return block

@@ -13,7 +13,7 @@ from sourdine.outbox import Outbox
 AUDIO_IN_FLIGHT = 8  # AUDIO frames unanswered: 320 ms
 CONTROLS = 8  # unanswered frames of other types, so that both together keep to wire.IN_FLIGHT
 PING_MS = 15_000  # of silence
-FIRST_CREDIT = 16_384  # bytes of reply: speaker.RING
+FIRST_CREDIT = 16_000  # bytes of reply: speaker.RING
 CREDIT_STEP = 2_048  # bytes: less is not worth a frame
 EVENTS = 4  # events that may wait; more are forgotten
 
