@@ -143,8 +143,12 @@ def watched_turn(self):
     was, locked, metered = locked, during("lock") and broken is None, during("meter")
     if was and not locked:
         tell(self, turns=turns, broken=broken)
-    if metered and gc.mem_alloc() > HEAP:
-        gc.collect()
+    if metered:
+        if gc.mem_alloc() > HEAP:
+            gc.collect()
+        gc.disable()  # it shall not run in the firmware's time
+    else:
+        gc.enable()
     enter()
     try:
         if locked and HOW.get("plant"):
@@ -169,8 +173,6 @@ def tell(self, **more):
     print("STEADY " + json.dumps(about))
 
 
-if "meter" in HOW:
-    gc.disable()
 mute.Mute.beat = watched_beat
 app.App.turn = watched_turn
 app.main()

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from way import RATE, Way, say, way
+from way import COMMAND, RATE, Way, say, way
 
 HERE = Path(__file__).parent
 HEAP = 700 << 10  # bytes, for the firmware and for the program that watches it
@@ -68,3 +70,28 @@ def test_a_minute_in_which_nothing_happens_allocates_nothing(house, state):
 def test_the_watch_sees_one_list_that_a_turn_makes(house):
     [minute] = watch(house, BOOT_S + 2, lock=[BOOT_S, BOOT_S + 1], plant=True)
     assert minute["broken"] == "listening"
+
+
+def speech(at: float, samples: np.ndarray, house: Way) -> str:
+    path = house.folder / f"at{at}.wav"
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+    return f"[[sound]]\nat = {at}\nfile = {json.dumps(str(path))}\n"
+
+
+def test_what_a_session_and_its_reply_allocate_is_bounded(house):
+    """Of a heap of 64-bit words; a chip's are half as wide. Sending makes no garbage for each block, nor does playing."""
+    reply_s = 1
+    house.hub.reply = bytes(range(256)) * (reply_s * 2 * RATE // 256)
+    words = speech(6.0, say("Alexa."), house) + speech(7.1, say(COMMAND)[: 2 * RATE], house)
+    turns = watch(house, 11.5, words, meter=[6.4, 11.4])
+    house.hub.reply = None
+    garbage = {
+        state: [turn["taken"] for turn in turns if turn["state"] == state]
+        for state in ("listening", "sending", "speaking")
+    }
+    assert sum(garbage["listening"]) < 200  # in the one turn in which it comes back to that
+    assert len(garbage["sending"]) > 250
+    assert len(garbage["speaking"]) > 90 * reply_s
+    assert sum(garbage["sending"]) < 1_000
+    assert sum(garbage["speaking"]) < 2_000 + 6_000 * reply_s
+    assert max(map(max, garbage.values())) < 1_000
