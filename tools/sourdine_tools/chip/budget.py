@@ -33,18 +33,25 @@ SILICON = {"s3": 1.0, "esp32": 1.0}
 
 @dataclass(frozen=True)
 class Vm:
-    """The interpreter's instructions between kernels. On x86-64: MicroPython's unix port with kernels that do
-    nothing, difference of two runs under qemu; benchmarks/interpreter.py measures them again. `per_x64` is
-    how many Xtensa instructions stand for one of those, and `cycles` what one of them takes: code in flash behind a
-    cache, unpredicted indirect jumps. Both are estimates, good to a factor of 1.5."""
+    """What MicroPython's interpreter takes between the kernels, in instructions of x86-64: the firmware's bytecode on the
+    unix port, with kernels that do nothing, under qemu. benchmarks/interpreter.py counts all of these again.
 
-    frame: int = 16_500  # Mic.read without I2S, Endpoint.hear, Frontend.feed, per frame …
-    call: int = 430  # … and per kernel that they call
-    hear: int = 2_600  # Wake.hear and Model.feed, per frame and model
-    step: int = 2_000  # per inference, …
-    kernel: int = 640  # … and per kernel that it calls
-    per_x64: float = 1.15
+    `per_x64` is how many Xtensa instructions stand for one of those (a small interpreter in C, compiled for both);
+    `cycles` is what one of them takes: code in flash behind a cache, indirect jumps that nothing predicts. The two
+    are an estimate, good to a factor of 1.5.
+    """
+
+    read: int = 14_873  # Mic.read, without the I2S driver
+    feed: int = 20_201  # Frontend.feed
+    end: int = 24_082  # Endpoint.hear
+    hear: int = 7_284  # Wake.hear and Model.feed, per frame and model
+    step: int = 6_377  # per inference, …
+    kernel: int = 601  # … and per kernel that it calls
+    per_x64: float = 1.08
     cycles: float = 2.0
+
+    def ms(self, instructions_x64: float) -> float:
+        return instructions_x64 * self.per_x64 * self.cycles / HERTZ * 1e3
 
 
 VM = Vm()
@@ -162,15 +169,19 @@ def _net(name: str, net: workload.Net) -> dict[str, Any]:
 
 
 def _interpreter(trace: workload.Trace) -> dict[str, Any]:
-    x64 = VM.frame + VM.call * len(trace.calls) / trace.frames
-    for net in trace.nets.values():
-        kernels = len(net.calls) / net.inferences
-        x64 += VM.hear + (VM.step + VM.kernel * kernels) / net.model.stride
-    instructions = x64 * VM.per_x64
+    """Per frame."""
+    parts = {"Mic.read": float(VM.read), "Frontend.feed": float(VM.feed), "Endpoint.hear": float(VM.end)}
+    for name, net in trace.nets.items():
+        step = VM.step + VM.kernel * len(net.calls) / net.inferences
+        parts[f"Wake.hear, {name}"] = VM.hear + step / net.model.stride
+    total = sum(parts.values())
     return {
-        "instructions": round(instructions),
-        "instructions_x64": round(x64),
-        "ms": round(instructions * VM.cycles / HERTZ * 1e3, 4),
+        "parts": [
+            {"part": part, "instructions_x64": round(x64), "ms": round(VM.ms(x64), 4)} for part, x64 in parts.items()
+        ],
+        "instructions_x64": round(total),
+        "instructions": round(total * VM.per_x64),
+        "ms": round(VM.ms(total), 4),
     }
 
 

@@ -7,7 +7,6 @@ A list of entries, the newest last: date, commit, versions, workload, real-time 
 import datetime
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from sourdine_board.mistake import Mistake
@@ -15,6 +14,8 @@ from sourdine_tools.release import FIRMWARE
 
 FILE = FIRMWARE.parent / "benchmarks" / "chip.json"
 SLACK = 0.03  # a share of the instructions, by which a change may pass the latest entry
+
+_KEPT = ("date", "commit", "versions", "workload", "rtf_s3", "rtf_esp32")
 
 
 def counts(figures: dict[str, Any]) -> dict[str, int]:
@@ -30,29 +31,30 @@ def counts(figures: dict[str, Any]) -> dict[str, int]:
 
 
 def entry(figures: dict[str, Any]) -> dict[str, Any]:
-    kept = ("date", "commit", "versions", "workload", "rtf_s3", "rtf_esp32")
-    return {key: figures[key] for key in kept} | {"instructions": counts(figures)}
+    return {key: figures[key] for key in _KEPT} | {"instructions": counts(figures)}
 
 
-def read(path: Path = FILE) -> list[dict[str, Any]]:
-    if not path.exists():
+def read() -> list[dict[str, Any]]:
+    """Every entry, the newest last. Raises Mistake for a file that is something else."""
+    if not FILE.exists():
         return []
     try:
-        entries = json.loads(path.read_text())
-        for each in entries:
-            each["instructions"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Mistake(f"{path} is no history of counts ({error}): take it from git again") from error
+        entries = json.loads(FILE.read_text())
+        newest = entries[-1]
+        if {*newest} != {*_KEPT, "instructions"} or not all(newest["instructions"].values()):
+            raise ValueError("its last entry is incomplete")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Mistake(f"{FILE} is no history of counts ({error}): take it from git again") from error
     return entries
 
 
-def record(figures: dict[str, Any], path: Path = FILE) -> bool:
+def record(figures: dict[str, Any]) -> bool:
     """Append today's counts; False if the latest entry has the same ones already."""
-    entries = read(path)
+    entries = read()
     new = entry(figures)
     if entries and entries[-1]["instructions"] == new["instructions"]:
         return False
-    path.write_text(json.dumps([*entries, new], indent=1) + "\n")
+    FILE.write_text(json.dumps([*entries, new], indent=1) + "\n")
     return True
 
 

@@ -83,13 +83,14 @@ def _costs(row: dict[str, Any]) -> list[str]:
 
 def _load(figures: dict[str, Any]) -> Table:
     """Milliseconds of each 10, and so the share of one core."""
-    frame, vm = figures["frontend"], figures["interpreter"]["ms"]
+    frame = figures["frontend"]
     rows = [["frontend", "kernels", f"{frame['ms_s3']:.3f}", f"{frame['ms_esp32']:.3f}"]]
     rows += [
         [net["model"], "kernels", f"{net['ms_s3'] / net['stride']:.3f}", f"{net['ms_esp32'] / net['stride']:.3f}"]
         for net in figures["models"]
     ]
-    rows.append(["interpreter", "between them", f"{vm:.3f}", f"{vm:.3f}"])
+    for part in figures["interpreter"]["parts"]:
+        rows.append([part["part"], "interpreter", f"{part['ms']:.3f}", f"{part['ms']:.3f}"])
     for name, key in (("real-time factor", "rtf"), ("", "rtf_kernels")):
         note = "all" if key == "rtf" else "kernels alone"
         rows.append([name, note, f"{figures[f'{key}_s3']:.3f}", f"{figures[f'{key}_esp32']:.3f}"])
