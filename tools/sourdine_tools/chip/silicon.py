@@ -6,6 +6,7 @@ the last. What an empty call takes is taken off.
 """
 
 import contextlib
+import io
 import struct
 from collections.abc import Sequence
 from typing import Any, cast
@@ -24,6 +25,7 @@ from sourdine_tools.release import Release, digest
 
 FRAMES = 6  # of the voice: two inferences of a model of stride 3
 REPEAT = 15
+TRIES = 5
 START_S = 5.0  # the program's first line after the reset; it may be unpaired and say nothing
 
 _PREPARE = """
@@ -197,7 +199,9 @@ def _prepare(kernels: Sequence[str], model: str) -> str:
 
 def _stop(link: Link) -> None:
     """Interrupt what the board computes and restart its program; should that fail, its leash does."""
-    with contextlib.suppress(TransportError, OSError, struct.error):
-        transport = cast(SerialTransport, link.transport)
-        transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
-        transport.exec_raw_no_follow(RESET)
+    transport = cast(SerialTransport, link.transport)
+    for _ in range(TRIES):  # an interrupt that comes before the script has begun is lost
+        with contextlib.suppress(TransportError, OSError, struct.error), contextlib.redirect_stdout(io.StringIO()):
+            transport.enter_raw_repl(soft_reset=False, timeout_overall=1)
+            transport.exec_raw_no_follow(RESET)
+            return
