@@ -12,10 +12,12 @@ TOKENS = 32  # edges in hand at most: 40 ms at 800 edges a second
 PER_BLOCK = 12  # edges earned by one processed block of 10 ms, of which it uses 8
 DEAD_MV = 200  # the microphone's rail below this: cut
 LIVE_MV = 2_800  # above this: powered
+PULL_MS = 20  # the proof's own edge may pull in a relay that has just let go; after so long it has (lag: 2 ms)
 CUT_MS = 300  # the slowest corner needs 223 to fall with the heartbeat stuck high
 ZERO_MS = 40  # and then the data line must be all zero for this long
 CLOSE_MS = 150  # the slowest corner needs 50 to rise
 EDGE_US = 700  # edges come no closer: callbacks that queued up during a stall must not burn the tokens in a burst
+LATE_US = 20_000  # after a longer pause the relay may have let go (fastest corner: 24 ms): look before the next edge
 STALL_MS = 40  # steps come every 10 ms; after a longer gap (a TLS handshake) the heartbeat stood still meanwhile
 SETTLE_MS = 320  # 2**18 clocks of 1.024 MHz are 256: the microphone's own start-up, thrown away
 
@@ -26,7 +28,7 @@ CLOSING = "closing"  # proof, second half: heartbeat runs, the rail must rise
 SETTLING = "settling"
 LIVE = "live"
 FAULT = "fault"
-DRIVEN = (CLOSING, SETTLING, LIVE)  # states in which the heartbeat runs; named, for a tuple made in step() is garbage
+DRIVEN = (CLOSING, SETTLING, LIVE)  # the heartbeat runs; named, for a tuple that step() makes is garbage
 
 
 class Mute:
@@ -61,7 +63,11 @@ class Mute:
         """One edge, if it was earned. The timer's callback; allocates nothing."""
         if self._tokens:
             now = self._clock.ticks_us()
-            if self._clock.ticks_diff(now, self._edge_us) < EDGE_US:
+            since = self._clock.ticks_diff(now, self._edge_us)
+            if since < EDGE_US:
+                return
+            if since > LATE_US:
+                self._tokens = 0  # until step() has looked at the rail
                 return
             self._edge_us = now
             self._tokens -= 1
@@ -92,8 +98,6 @@ class Mute:
         if gap > STALL_MS and state in (CLOSING, SETTLING):
             self._prove(now_ms)  # nobody drove the relay: that it fell says nothing about it
             return
-        if state in DRIVEN:
-            self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
         if state is LIVE:
             if rail < LIVE_MV:  # nobody pressed, and yet it fell: a stall, a brown-out, a broken wire
                 self.reproofs += 1
@@ -102,7 +106,7 @@ class Mute:
             self.fault = None
             self._prove(now_ms)
         elif state is CUTTING:
-            if rail < DEAD_MV:
+            if rail < DEAD_MV and since >= PULL_MS:
                 self._still(0)
                 self._enter(ZERO, now_ms)
             elif since > CUT_MS:
@@ -126,6 +130,11 @@ class Mute:
                 self._enter(LIVE, now_ms)
             elif heard > 2 * SETTLE_MS:
                 self._fail("the microphone has power but says nothing")
+
+        if self.state in DRIVEN:  # last, for an edge may come at any moment after this
+            if not self._tokens:
+                self._edge_us = self._clock.ticks_us()  # the pause is over
+            self._tokens = min(self._tokens + PER_BLOCK, TOKENS)
 
     def _prove(self, now_ms):
         self._still(1)

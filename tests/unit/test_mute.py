@@ -104,6 +104,56 @@ def test_a_lost_contact_is_proven_again_and_counted():
     assert run(mute, contact, 100) is LIVE
 
 
+class Charged(Contact):
+    """Its reservoir stands just below what holds the relay: a single rising edge pulls it in again, 2 ms later, for 8 ms."""
+
+    def __init__(self):
+        super().__init__()
+        self._pulled_ms = None
+
+    def heartbeat(self, level):
+        if level and self._last is not None and not self.closed and self.ms - self._last < 150:
+            self._pulled_ms = self.ms
+        super().heartbeat(level)
+
+    @property
+    def powered(self):
+        again = self._pulled_ms is not None and 2 <= self.ms - self._pulled_ms < 10
+        return not self.pressed and (self.closed or again)
+
+
+@pytest.mark.parametrize("late_ms", range(12))
+def test_a_relay_that_the_first_edge_of_the_proof_pulls_in_again_is_no_fault(late_ms):
+    """After a pause as long as the relay's own drop-out. The steps follow each other quickly: there is much to catch up."""
+    contact = Charged()
+    mute = Mute(contact.heartbeat, contact.rail_mv, contact.released, contact.clock)
+    run(mute, contact, 100)
+    contact.pass_ms(contact.DROP_MS + 2)
+    for _ in range(12):
+        mute.step(contact.clock.ticks_ms(), 57, 100)
+        contact.pass_ms(1 + late_ms % 3)
+    assert mute.reproofs == 1
+    assert run(mute, contact, 120) is LIVE
+    assert mute.reproofs == 1
+
+
+@pytest.mark.parametrize("pause_ms", range(1, 140))
+def test_after_a_pause_no_edge_comes_before_the_rail_was_looked_at(pause_ms):
+    """Or an edge would pull in a relay that had let go, and nobody would know that the microphone was off."""
+    mute, contact = build()
+    run(mute, contact, 100)
+    level = contact._level
+    contact.pass_ms(pause_ms)
+    for _ in range(8):
+        mute.beat()
+    assert (contact._level == level) == (pause_ms > 20)
+    dropped = not contact.closed
+    mute.step(contact.clock.ticks_ms(), 57)
+    assert mute.reproofs == dropped
+    assert run(mute, contact, 100) is LIVE
+    assert mute.reproofs == (pause_ms + 2 > contact.DROP_MS)  # or it let go before the next edge, and was seen
+
+
 @pytest.mark.parametrize("minutes", range(1, 37))
 def test_however_long_it_was_muted_it_comes_alive_again(minutes):
     """ticks_us() wraps every 18 minutes: half of that after an edge, the edge seems to lie ahead."""
