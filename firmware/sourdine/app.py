@@ -47,6 +47,7 @@ class App:
         self._gate = Gate(uplink)
         self._live = False
         self._online = False
+        self._told = 0  # reproofs that the server knows of
         self._trouble = None
         self._turns = 0
         self._mic = Mic(hardware.open_mic, clock)
@@ -112,12 +113,22 @@ class App:
             self._wake.reset()
             self._endpoint.reset()
             self._gate.tell("unmute")
+            self._own_up()
             self._uplink.event(wire.UNMUTED)
         else:
             fault = self._mute.state is FAULT
             self._shut("fault" if fault else "mute")
             self._gate.tell("mute")
             self._uplink.event(wire.FAULTY if fault else wire.MUTED)
+
+    def _own_up(self):
+        """Say that the contact was lost without the button, since it was last said: a stall, a brown-out, a bad wire."""
+        count = self._mute.reproofs
+        if count != self._told:
+            print("contact lost without the button, so far:", count)
+            if self._uplink.linked:
+                self._told = count
+                self._uplink.event(wire.LOST)
 
     def _look_around(self):
         online = self._wifi.connected()
@@ -180,9 +191,11 @@ class App:
         self._feed = self._hardware.watchdog(LINKED_MS if up else ALONE_MS)
         if not up:
             self._shut("link")
-        elif self._uplink.connections == 1:
+            return
+        if self._uplink.connections == 1:
             self._uplink.event(wire.STARTED)
             self._uplink.event(wire.UNMUTED if self._live else wire.MUTED)
+        self._own_up()
 
     def drop(self):
         """Whatever the network stack still holds must not leave."""

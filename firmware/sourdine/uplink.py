@@ -132,7 +132,7 @@ class Uplink:
     # What anyone may do.
 
     def event(self, code):
-        """Tell the server something that it may know: wire.MUTED, UNMUTED, FAULTY, STARTED."""
+        """Tell the server something that it may know: wire.MUTED, UNMUTED, FAULTY, STARTED, LOST."""
         if self.linked:
             self._talk.event(code)
 

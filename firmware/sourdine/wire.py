@@ -63,6 +63,7 @@ MUTED = 1
 UNMUTED = 2
 FAULTY = 3
 STARTED = 4
+LOST = 5  # the microphone's contact was lost without the button, once or more; proven again, or about to be
 
 #   type       side     in a session  shortest, longest payload   layout of the payload
 FRAMES = {

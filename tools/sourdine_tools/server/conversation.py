@@ -26,6 +26,10 @@ READ_BYTES = 16_384
 RATE = 1_000_000  # bytes/s that one speaker is read at, 30 times what audio needs
 BURST_S = 1.0
 HELD = 8  # sessions of one speaker whose audio is not wiped yet: 4 MB
+EVENTS = {  # those that its owner should hear of
+    wire.FAULTY: "its microphone failed the proof and stays cut",
+    wire.LOST: "its microphone lost the contact without the button, and was proven again",
+}
 
 
 class Conversation:
@@ -126,6 +130,8 @@ class Conversation:
             self._wake(frame.session, *frame.values())
         elif kind == wire.END:
             self._end(frame)
+        elif kind == wire.EVENT and frame.values()[0] in EVENTS:
+            self._server.announce(f"{self._name}: {EVENTS[frame.values()[0]]}")
         elif kind == wire.CREDIT:
             self._credit.set()
         elif kind == wire.PING:
