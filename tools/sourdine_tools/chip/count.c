@@ -34,6 +34,7 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
@@ -46,15 +47,26 @@ enum { JOB_SIGNAL = 7, JOB_ADDRESS = 8, BUS_ERROR = 7 }; /* of struct job in run
 
 /* A translated block runs from its first instruction to its last; then the next block begins somewhere. */
 struct block {
-    uint64_t first, next; /* next: what follows the last instruction in memory */
-    uint64_t *taken;      /* the last instruction's cell, if it is in CODE */
+    uint64_t first, last, next; /* addresses of instructions; next: what follows the last one in memory */
+    uint64_t *executed, *taken; /* the first instruction's cell and the last one's, if they are counted */
+    bool returns;               /* the last instruction is Xtensa's retw */
 };
-static const struct block *last;
+static const struct block *before;
 
+/* A register window that must be spilled or filled ends a block early: its last instruction begins again, and has then
+been counted twice. It does so in another block, or it is a return; the only instruction of a hardware loop follows
+itself in the same block. (The chip has twice as many registers as qemu's cores, and spills at other calls.) */
 static void enter(unsigned cpu, void *data) {
     const struct block *block = data;
-    if (last && last->taken && last->next != block->first) ++*last->taken;
-    last = block;
+    if (before) {
+        bool again = before->last == block->first && (before != block || before->returns);
+        if (again) {
+            if (block->executed) --*block->executed;
+        } else if (before->taken && before->next != block->first) {
+            ++*before->taken;
+        }
+    }
+    before = block;
 }
 
 static void check(unsigned cpu, qemu_plugin_meminfo_t how, uint64_t address, void *data) {
@@ -65,26 +77,39 @@ static void check(unsigned cpu, qemu_plugin_meminfo_t how, uint64_t address, voi
     }
 }
 
+static uint64_t *cell(uint64_t at) {
+    if (at - given[CODE] < given[CODE_SIZE]) return &executed[at - given[CODE]];
+    if (at - given[TEXT] < given[TEXT_SIZE]) return &helpers[at - given[TEXT]];
+    return NULL;
+}
+
+static bool returns(const void *bytes, size_t size) {
+    return !memcmp(bytes, size == 3 ? "\x90\0\0" : "\x1d\xf0", size < 3 ? 2 : 3);
+}
+
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *translated) {
-    size_t count = qemu_plugin_tb_n_insns(translated);
-    struct block *block = NULL;
-    if (executed) {
-        block = calloc(1, sizeof *block);
-        qemu_plugin_register_vcpu_tb_exec_cb(translated, enter, QEMU_PLUGIN_CB_NO_REGS, block);
-    }
-    for (size_t i = 0; i < count; i++) {
+    size_t size = qemu_plugin_tb_n_insns(translated);
+    struct block *block = executed ? calloc(1, sizeof *block) : NULL;
+    if (block) qemu_plugin_register_vcpu_tb_exec_cb(translated, enter, QEMU_PLUGIN_CB_NO_REGS, block);
+    for (size_t i = 0; i < size; i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(translated, i);
         uint64_t at = qemu_plugin_insn_vaddr(instruction);
         bool in_code = at - given[CODE] < given[CODE_SIZE];
         if (given[CHECK] && in_code)
             qemu_plugin_register_vcpu_mem_cb(instruction, check, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
-        if (!executed) continue;
-        if (i == 0) block->first = at;
-        block->next = at + qemu_plugin_insn_size(instruction);
-        block->taken = in_code ? &taken[at - given[CODE]] : NULL;
-        uint64_t *cell = in_code ? &executed[at - given[CODE]]
-                         : at - given[TEXT] < given[TEXT_SIZE] ? &helpers[at - given[TEXT]] : NULL;
-        if (cell) qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, cell, 1);
+        if (!block) continue;
+        uint64_t *counter = cell(at);
+        if (counter) qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, counter, 1);
+        if (i == 0) {
+            block->first = at;
+            block->executed = counter;
+        }
+        if (i == size - 1) {
+            block->last = at;
+            block->next = at + qemu_plugin_insn_size(instruction);
+            block->returns = returns(qemu_plugin_insn_data(instruction), qemu_plugin_insn_size(instruction));
+            block->taken = in_code ? &taken[at - given[CODE]] : NULL;
+        }
     }
 }
 

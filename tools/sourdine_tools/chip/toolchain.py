@@ -1,4 +1,4 @@
-"""Debian's tools that run the chip's code, and what is built with them: the guest programs and the counting plugin.
+"""Debian 12's tools that run the chip's code, and what is built with them: the guest programs and a plugin of qemu's.
 
 Everything is built once into a folder named by the hash of its sources, in the user's cache.
 """
@@ -87,9 +87,9 @@ def _built(name: str, sources: list[str], build) -> Path:
     digest = hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = cache / "sourdine" / "chip" / digest / name
+    if missing():
+        raise Mistake(f"{', '.join(missing())} not installed: {INSTALL}")
     if not target.exists():
-        if missing():
-            raise Mistake(f"{', '.join(missing())} not installed: {INSTALL}")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             build(Path(scratch) / name)
@@ -100,4 +100,5 @@ def _built(name: str, sources: list[str], build) -> Path:
 def _run(*command) -> None:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Mistake(f"{command[0]} fails: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+        trouble = (done.stderr or done.stdout).strip().splitlines()
+        raise Mistake(f"{command[0]} fails: {trouble[-1] if trouble else 'it says nothing'}")
