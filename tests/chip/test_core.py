@@ -78,6 +78,15 @@ def poke(p: ptr8, q: ptr8, at: int, n: int):
         i += 1
 
 @micropython.viper
+def scribble(p: ptr8, here: int, there: int):
+    p[here] = 0xAA
+    p[there] = 0xAA
+
+@micropython.viper
+def apart(p: ptr8, q: ptr8) -> int:
+    return int(q) - int(p)
+
+@micropython.viper
 def get16(p: ptr16) -> int:
     return p[0]
 
@@ -234,6 +243,13 @@ class TestMemory:
         assert caught.value.argument == 0
         core.call(kernel["copy"], b"one", bytearray(b"one"), 3)  # changes nothing
 
+    def test_after_a_stray_nothing_of_what_it_spoilt_is_used_again(self, core, kernel):
+        buffer = bytearray(16)
+        table = 0x3E00_0000 + 36 + 4 * 46  # where the guest finds floor_divide
+        with pytest.raises(Stray):
+            core.call(kernel["scribble"], buffer, 16, table - core.call(kernel["address"], buffer))
+        assert core.call(kernel["divide"], 7, 3) == 2001
+
     def test_a_read_only_view_of_what_is_written_through_another_is_no_mistake(self, core, kernel):
         buffer = bytearray(b"abcd")
         core.call(kernel["copy"], buffer, memoryview(buffer).toreadonly()[1:], 3)
@@ -342,6 +358,13 @@ class TestBatch:
             other = {"own": x[i].copy(), "shared": one, "same": row, "views": row[cells // 2 :]}[kind]
             assert results[i] == core.call(code[core.arch]["axpy"], row, other, n, int(a[i]))
             assert np.array_equal(arrays[0][i], row)
+
+    def test_same_is_the_same_buffer_and_rows_that_overlap_overlap(self, core, kernel):
+        rows = np.zeros((3, 16), np.uint8)
+        assert core.batch(kernel["apart"], 3, rows, Same(0))[0].tolist() == [0, 0, 0]
+        assert core.batch(kernel["apart"], 3, Shared(bytes(9)), Same(0))[0].tolist() == [0, 0, 0]
+        assert core.batch(kernel["apart"], 3, rows[:, :9], rows[:, 5:])[0].tolist() == [5, 5, 5]
+        assert core.batch(kernel["larger"], 3, np.arange(3), Same(0))[0].tolist() == [0, 0, 0]
 
     def test_the_callers_arrays_stay_as_they_are(self, core, kernel):
         rows = np.zeros((3, 4), np.uint8)
