@@ -1,4 +1,4 @@
-"""The harness finds what the desktop hides: each plant is right on MicroPython for x64, and caught with the chip's code.
+"""The harness finds what the desktop hides: each plant is right on MicroPython for x64, and caught on the chip.
 
 What hides them there: registers of 64 bits, 32-bit cells that are read without a sign, unaligned access that works,
 and heap blocks with room to spare. Beside each plant stands the mended kernel, which is right everywhere.

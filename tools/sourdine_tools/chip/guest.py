@@ -43,7 +43,9 @@ class Fault(Exception):
 
 
 class Guest:
-    """`memory` is the guest's, uint8, the caller's from ARENA on. qemu starts with the first job, and anew after a Fault.
+    """`memory` is the guest's, uint8; from ARENA on it is the caller's. qemu starts with the first job.
+
+    After a Fault the next job starts it anew.
 
     Raises Mistake, naming what to install, if Debian's tools are missing.
     """

@@ -45,7 +45,7 @@ class _Reader:
 
 
 def functions(mpy: bytes, source: str) -> dict[str, bytes]:
-    """Name → machine code of every viper and native function, in the order of `source`, the .py text it was made from.
+    """Name → machine code of every viper and native function, in the order of `source`, the .py text it is from.
 
     Raises ValueError for what is no .mpy file of version 6.3 with machine code, or not of this source.
     """

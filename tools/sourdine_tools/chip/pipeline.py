@@ -42,7 +42,7 @@ class Pipeline:
 
 
 PIPELINES = {
-    # load: [ISA] "two cycles after the load", [GCC]; multiply: [GCC]; taken: [ISA] two instructions killed, [TRM] "2 cycles"
+    # load: [ISA] "two cycles after the load", [GCC]; multiply: [GCC]; taken: [ISA] two are killed, [TRM] 2 cycles
     "lx7": Pipeline(load_use=1, multiply_use=1, taken=2),
     # load: the data memory has one stage more (XCHAL_DATA_PIPE_DELAY); multiply: as on the LX7; taken: [IDF]
     "lx6": Pipeline(load_use=2, multiply_use=1, taken=3),
