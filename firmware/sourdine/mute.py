@@ -99,7 +99,9 @@ class Mute:
             self._prove(now_ms)  # nobody drove the relay: that it fell says nothing about it
             return
         if state is LIVE:
-            if rail < LIVE_MV:  # nobody pressed, and yet it fell: a stall, a brown-out, a broken wire
+            # Nobody pressed, and yet it fell: a stall, a brown-out, a broken wire. If it fell and rose between two looks,
+            # the microphone tells: it starts anew, with zeros, which a live one never says for a whole block.
+            if rail < LIVE_MV or not peak:
                 self.reproofs += 1
                 self._prove(now_ms)
         elif state is HELD:

@@ -4,6 +4,7 @@ lock    [s, s] of the board's time: whatever the firmware allocates in a turn th
         lock, so that garbage which would be freed at once counts, too.
 plant   true: every turn makes a list, to see that the watch sees it
 meter   [s, s] of the board's time: count the bytes of garbage that the firmware makes in each turn
+books   [s, s] of the board's time: compare the microphone's books with the twin's own clock after every turn
 
 The twin's parts, which are Python where the chip has C, are let out of the lock and off the meter, and so is TLS, whose
 memory on the chip is not MicroPython's.
@@ -18,7 +19,7 @@ import machine
 import micropython
 import network
 
-from sourdine import app, mute, uplink
+from sourdine import app, mic, mute, uplink
 
 with open("steady.json") as file:
     HOW = json.load(file)
@@ -29,6 +30,8 @@ ours = False  # whether the firmware runs
 locked = metered = False  # whether it may not allocate; whether it is counted what it does
 mark = taken = turns = 0
 broken = None
+early_us = late_us = work_us = 0  # of the worst fence, either way; of the longest turn, waiting for sound apart
+read_us = 0  # when the last read returned
 
 
 def during(what):
@@ -123,7 +126,7 @@ for owner, name, takes in (
 ):
     let_out(owner, name, takes)
 
-beat, turn = mute.Mute.beat, app.App.turn
+beat, turn, read = mute.Mute.beat, app.App.turn, mic.Mic.read
 
 
 def watched_beat(self, timer):
@@ -133,6 +136,32 @@ def watched_beat(self, timer):
         beat(self, timer)
     finally:
         leave()
+
+
+def timed_read(self):
+    global read_us
+    samples = read(self)
+    read_us = clock.now
+    return samples
+
+
+def booked_turn(self):
+    """Whether a fence is never early is a matter of when a frame was captured, which here the clock tells."""
+    global early_us, late_us, work_us, turns
+    watched_turn(self)
+    now = clock.now
+    if during("books"):
+        turns += 1
+        work_us = max(work_us, now - read_us)
+        ears = self._mic
+        true = (now * 16 + 999) // 1000 - ears._i2s._i2s.end._index0
+        ahead_us = (ears.fence() - true) * 125 // 2
+        early_us = max(early_us, -ahead_us)
+        late_us = max(late_us, ahead_us)
+    elif turns:
+        books = {"early_us": early_us, "late_us": late_us, "work_us": work_us}
+        tell(self, turns=turns, lost=self._mic.lost, reproofs=self._mute.reproofs, **books)
+        turns = 0
 
 
 def watched_turn(self):
@@ -175,4 +204,7 @@ def tell(self, **more):
 
 mute.Mute.beat = watched_beat
 app.App.turn = watched_turn
+if "books" in HOW:
+    mic.Mic.read = timed_read
+    app.App.turn = booked_turn
 app.main()

@@ -104,6 +104,18 @@ def test_a_lost_contact_is_proven_again_and_counted():
     assert run(mute, contact, 100) is LIVE
 
 
+def test_a_microphone_that_falls_silent_is_proven_again():
+    """Its supply was gone for a moment between two looks at the rail, or its wire broke."""
+    mute, contact = build()
+    run(mute, contact, 100)
+    turn(mute, contact, peak=0)
+    assert not mute.live
+    assert mute.reproofs == 1
+    assert run(mute, contact, 120) is LIVE
+    contact.mute_mic = True
+    assert run(mute, contact, 200) is FAULT
+
+
 class Charged(Contact):
     """Its reservoir stands just below what holds the relay: a single rising edge pulls it in again, 2 ms later, for 8 ms."""
 

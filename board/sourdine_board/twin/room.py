@@ -14,7 +14,9 @@ at = 12.0
 do = "press"                 # the mute button goes in; EVENTS has the others
 [costs]                      # microseconds that one call of a method takes on the chip
 "sourdine.frontend.Frontend.feed" = 2000
-"ssl.SSLSocket.handshake" = 500000     # the same for a whole TLS handshake, in which no timer's callback runs
+"ssl.SSLSocket.handshake" = 500000     # the same for C code, in which no timer's callback runs: a TLS handshake, …
+"ssl.SSLSocket.write" = 5000           # … one record, …
+"esp32.NVS.commit" = 30000             # … a write to flash
 [probes]                     # an attribute to trace after each call of a method
 "sourdine.wake.Wake.hear" = "score"
 [speaker]

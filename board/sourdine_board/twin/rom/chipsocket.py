@@ -27,6 +27,7 @@ SEND_BUFFER = 5744  # bytes: CONFIG_LWIP_TCP_SND_BUF_DEFAULT
 LOOKUP_US = 7_000_000  # lwIP asks a name server four times, after 1, 1, 2 and 3 s (dns.c, DNS_MAX_RETRIES)
 # What TLS computes between the server's flight and its own, in one call: the host's time says nothing about the chip's.
 HANDSHAKE_US = CONFIG["room"]["costs"].get("ssl.SSLSocket.handshake", 0)
+WRITE_US = CONFIG["room"]["costs"].get("ssl.SSLSocket.write", 0)  # the same for one record of application data
 _CALL_US = 50
 
 _sockets = []  # open
@@ -107,9 +108,12 @@ class socket(io.IOBase):
         """Bytes taken, None if none can be."""
         clock.charge(_CALL_US)
         self._check()
-        if self._received and not self._greeted and bytes(memoryview(data)[:1]) == b"\x16":
+        record = bytes(memoryview(data)[:1])
+        if self._received and not self._greeted and record == b"\x16":
             self._greeted = True  # TLS's second flight; C code made it, and no callback ran
             clock.block(clock.now + HANDSHAKE_US)
+        elif WRITE_US and record == b"\x17":
+            clock.block(clock.now + WRITE_US)
         if not self._wait_for(POLL_OUT):
             return None
         if radio.carries():

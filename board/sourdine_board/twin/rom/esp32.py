@@ -10,7 +10,7 @@ _NOT_FOUND = -0x1102
 _INVALID_NAME = -0x1109
 _INVALID_LENGTH = -0x110C
 _SET_US = 500
-_COMMIT_US = 2_000
+_COMMIT_US = CONFIG["room"]["costs"].get("esp32.NVS.commit", 2_000)
 _KEY_MAX = 15
 
 
@@ -65,8 +65,8 @@ class NVS:
             self._pending[name] = None
 
     def commit(self):
-        """Write to flash."""
-        clock.charge(_COMMIT_US)
+        """Write to flash, from which no code can run meanwhile: no callback does."""
+        clock.block(clock.now + _COMMIT_US)
         for name, value in self._pending.items():
             if value is None:
                 _stored.pop(name, None)

@@ -181,7 +181,7 @@ def on(scope):
     if fine and CONFIG["run_main"]:
         room = CONFIG["room"]
         for names, cost_us in room["costs"].items():
-            if not names.startswith("ssl."):  # chipsocket.py's
+            if names.split(".")[0] not in ("ssl", "esp32"):  # C code: chipsocket.py's and esp32.py's
                 _wrap(clock, names, cost_us=cost_us)
         for names, attribute in room["probes"].items():
             _wrap(clock, names, attribute=attribute)
