@@ -600,6 +600,36 @@ def test_a_reply_is_played_within_the_credit_and_the_credit_is_given_back():
     assert house.up._talk.rules.credit == talk.FIRST_CREDIT - 15360 + 3000
 
 
+def test_a_step_obeys_a_handful_of_frames_however_many_have_come():
+    """The microphone waits meanwhile. A server may cut its reply as finely as it likes: samples one by one, and answers."""
+    house = House().link()
+    number = house.wake()
+    house.shut(spec.SILENCE)
+    house.step(times=5)
+    for _ in range(200):
+        house.say(wire.PLAY, number, b"ab")
+    for _ in range(20):
+        before = len(house.listener.played)
+        house.step()
+        assert 0 < len(house.listener.played) - before <= 2 * uplink.READS // 2
+    for _ in range(3):
+        house.step(times=20)
+    assert house.listener.played == b"ab" * 200 and house.up.linked
+
+
+def test_a_frame_that_comes_byte_by_byte_is_read():
+    house = House().link()
+    number = house.wake()
+    house.shut(spec.SILENCE)
+    house.step(times=5)
+    house.say(wire.PLAY, number, b"abcdef")
+    stream, house.stream.inbox = house.stream.inbox, b""
+    for at in range(len(stream)):
+        house.stream.inbox += stream[at : at + 1]
+        house.step()
+    assert house.listener.played == b"abcdef" and house.up.linked
+
+
 def test_a_reply_to_the_session_before_is_not_played_and_its_room_is_free_again():
     house = House().link()
     first = house.wake()
