@@ -1,18 +1,24 @@
 """What MicroPython itself takes between the kernels: the numbers in `Vm` of tools/sourdine_tools/chip/budget.py.
 
-python benchmarks/interpreter.py
+python benchmarks/interpreter.py [--micropython CHECKOUT]
 
 The firmware's own bytecode (Mic, Frontend, Endpoint, Wake, Model) runs on MicroPython's unix port with kernels that do
 nothing, under qemu-x86_64, whose plugin counts every instruction. Two runs of different length differ by what the
-repeated part takes. How many instructions of an ESP32 one of those is, is measured on a small interpreter of bytecode
-in C (below), compiled by clang for both and counted by the same plugin; the real one is compiled by gcc.
+repeated part takes.
+
+How many cycles of an ESP32 one of those instructions stands for is known from silicon. MicroPython's maintainer timed
+its benchmarks on an ESP32 at 160 MHz (commit 549448e8bb, which moved the interpreter to internal RAM; SCORES below).
+Given a checkout of MicroPython, the same benchmarks are counted here, and cycles divided by counts.
 """
 
+import argparse
 import ast
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from sourdine_tools.chip import toolchain
@@ -20,10 +26,23 @@ from sourdine_tools.chip.budget import VM
 from sourdine_tools.release import FIRMWARE, MODEL, model_files
 
 RUNS = 200, 600
-ROUNDS = 2_000, 12_000
 MICROPYTHON = Path(sys.executable).with_name("micropython")
-CPU = ("-cpu", "de233_fpu")
 ROOMS = ("dsp", "fft", "mel", "int8")
+# Higher is better: the benchmark's norm per second. bm_chaos is left out: it draws another picture on each port.
+SCORES = {
+    "bm_fannkuch": 69.31,
+    "bm_float": 3900.62,
+    "bm_hexiom": 32.79,
+    "bm_nqueens": 2372.87,
+    "misc_aes": 345.69,
+    "misc_mandel": 2121.92,
+    "misc_pystone": 1801.87,
+    "misc_raytrace": 281.78,
+    "viper_call0": 273.17,
+    "viper_call1a": 269.51,
+    "viper_call2a": 267.25,
+}
+SCORED_HERTZ = 160_000_000
 
 PLUGIN = r"""
 #include <stdint.h>
@@ -110,91 +129,38 @@ globals()[what](runs)
 print("calls", len(net._model._calls))
 """
 
-# A loop over bytecode with a stack, a hash table of names, and calls through pointers: what an interpreter does.
-PROBE = r"""
-#include <stdint.h>
-typedef int (*function)(int, int);
-struct slot { uint32_t key; int value; };
-struct machine { struct slot slots[64]; int stack[32]; };
-static __attribute__((noinline)) int add(int a, int b) { return a + b; }
-static __attribute__((noinline)) int mix(int a, int b) { return a ^ (b << 1); }
-static __attribute__((noinline)) int most(int a, int b) { return a > b ? a : b; }
-static const function functions[] = {add, mix, most};
-static const unsigned char code[] = {
-    0, 5, 2, 1, 1, 2, 1, 1, 3, 0, 2, 2, 1, 2, 0, 7, 3, 1, 2, 3, 1, 3, 4, 1, 2, 3,
-    1, 3, 1, 1, 3, 2, 2, 4, 5, 3, 2, 5, 1, 2, 6, 0, 7,
-};
-static __attribute__((noinline)) struct slot *find(struct machine *m, uint32_t key) {
-    uint32_t i = (key * 2654435761u) >> 26;
-    while (m->slots[i].key != key) {
-        if (!m->slots[i].key) {
-            m->slots[i].key = key;
-            return &m->slots[i];
-        }
-        i = (i + 1) & 63;
-    }
-    return &m->slots[i];
-}
-static __attribute__((noinline)) int call(const function *table, unsigned which, int *arguments) {
-    if (which > 2) return 0;
-    return table[which](arguments[0], arguments[1]);
-}
-static __attribute__((noinline)) int interpret(struct machine *m, const unsigned char *pc) {
-    int *top = m->stack;
-    for (;;) {
-        switch (*pc++) {
-        case 0: *++top = *pc++; break;
-        case 1: *++top = find(m, *pc++ + 1)->value; break;
-        case 2: find(m, *pc++ + 1)->value = *top--; break;
-        case 3: top--; *top = call(functions, *pc++, top); break;
-        case 4: *top += *pc++; break;
-        case 5: *++top = *pc++ * 256; break;
-        case 6: if (*top < 0) pc += *pc; pc++; break;
-        case 7: return *top;
-        default: m->stack[0]++; break;
-        }
-    }
-}
-intptr_t system(uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e);
-__attribute__((used)) void start(void) {
-    struct machine m;
-    volatile char *all = (volatile char *)&m;
-    for (unsigned i = 0; i < sizeof m; i++) all[i] = 0;
-    int sum = 0;
-    for (int i = 0; i < ROUNDS; i++) sum += interpret(&m, code);
-    system(EXIT, sum & 0, 0, 0, 0, 0);
-}
-#if defined(__x86_64__)
-intptr_t system(uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e) {
-    __asm__ volatile("syscall" : : "a"((intptr_t)number), "D"((intptr_t)a));
-    return 0;
-}
-void _start(void) { __asm__ volatile("call start"); }
-#endif
-"""
-
-LINKED = """
-ENTRY(_start)
-PHDRS { all PT_LOAD FLAGS(5); }
-SECTIONS {
-    . = TEXT;
-    .text : { *(.literal .literal.* .rodata.literal) *(.text .text.*) . = ALIGN(4); *(.rodata .rodata.*) } :all
-    /DISCARD/ : { *(.comment) *(.note*) *(.eh_frame*) *(.xtensa.info) *(.xt.*) }
-}
+# On MicroPython: one of its benchmarks, at the size that it has for N=100 M=100.
+BENCHMARK = """
+import gc, sys
+sys.path.insert(0, sys.argv[1])
+benchmark = __import__(sys.argv[2])
+size = max(nm for nm in benchmark.bm_params if nm[0] <= 120 and nm[1] <= 100)
+for _ in range(int(sys.argv[3])):
+    run, result = benchmark.bm_setup(benchmark.bm_params[size])
+    gc.collect()
+    run()
+print("norm", result()[0])
 """
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--micropython", type=Path, help="a checkout of MicroPython: count its benchmarks, too")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counter = Counter(Path(folder))
-        found = counter.interpreter() | {"per_x64": round(counter.ratio(), 2)}
+        found = counter.interpreter()
+        if options.micropython:
+            cycles = dict(counter.cycles(options.micropython / "tests/perf_bench"))
+            print(", ".join(f"{name} {value:.2f}" for name, value in cycles.items()))
+            found["cycles"] = round(statistics.median(cycles.values()), 1)
     for name, value in found.items():
         print(f"{name:8} {value:8,}   in budget.py {getattr(VM, name):8,}")
     return 0
 
 
 class Counter:
-    """Runs programs under qemu and counts all their instructions."""
+    """Runs programs of x86-64 under qemu, and counts all their instructions."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -202,9 +168,9 @@ class Counter:
         self._plugin = folder / "count.so"
         toolchain._run("clang-22", "-O2", "-shared", "-fPIC", "-o", self._plugin, folder / "count.c")
 
-    def count(self, qemu: str, *command: object, options: tuple[str, ...] = ()) -> int:
+    def count(self, *command: object) -> int:
         done = subprocess.run(
-            [qemu, *options, "-plugin", str(self._plugin), *map(str, command)],
+            ["qemu-x86_64", "-plugin", str(self._plugin), *map(str, command)],
             cwd=FIRMWARE,
             env=os.environ | {"PYTHONHASHSEED": "0"},
             capture_output=True,
@@ -222,7 +188,7 @@ class Counter:
         model = model_files(MODEL)[0]
         spent = {}
         for what in ("read", "feed", "end", "hear", "step", "double"):
-            runs = [self.count("qemu-x86_64", sys.executable, MICROPYTHON, program, what, n, model) for n in RUNS]
+            runs = [self.count(sys.executable, MICROPYTHON, program, what, n, model) for n in RUNS]
             spent[what] = (runs[1] - runs[0]) / (RUNS[1] - RUNS[0])
         command = [sys.executable, MICROPYTHON, program, "hear", "1", model]
         said = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=True).stdout
@@ -231,36 +197,16 @@ class Counter:
         spent["step"] -= spent["hear"] + calls * kernel
         return {name: round(value) for name, value in (spent | {"kernel": kernel}).items()}
 
-    def ratio(self) -> float:
-        """Xtensa instructions, compiled as ESP-IDF compiles MicroPython (-O2), for one of x86-64, compiled as the unix
-        port is (-Os)."""
-        spent = []
-        for qemu, options, build in (("qemu-xtensa", CPU, self._xtensa), ("qemu-x86_64", (), self._x64)):
-            few, many = (self.count(qemu, build(rounds), options=options) for rounds in ROUNDS)
-            spent.append(many - few)
-        return spent[0] / spent[1]
-
-    def _x64(self, rounds: int) -> Path:
-        source, out = self._folder / "probe.c", self._folder / f"x64-{rounds}"
-        source.write_text(PROBE)
-        flags = ["-Os", "-ffreestanding", "-fno-builtin", "-nostdlib", "-static", f"-DROUNDS={rounds}", "-DEXIT=60"]
-        toolchain._run("clang-22", *flags, "-o", out, source)
-        return out
-
-    def _xtensa(self, rounds: int) -> Path:
-        source, out = self._folder / "probe.c", self._folder / f"xtensa-{rounds}"
-        source.write_text(PROBE)
-        steps = [out.with_suffix(suffix) for suffix in (".ll", ".s", ".o")]
-        flags = ["--target=xtensa", "-O2", "-ffreestanding", "-fno-builtin", f"-DROUNDS={rounds}", "-DEXIT=118"]
-        toolchain._run("clang-22", *flags, "-S", "-emit-llvm", "-o", steps[0], source)
-        toolchain._run("llc-22", "-mcpu=esp32", "-O2", "-o", steps[1], steps[0])
-        steps[1].write_text((toolchain.HERE / "start_xtensa.S").read_text() + steps[1].read_text())
-        toolchain._run("llvm-mc-22", "-triple=xtensa", "-mcpu=esp32", "-filetype=obj", "-o", steps[2], steps[1])
-        script = self._folder / "probe.ld"
-        script.write_text(LINKED)
-        linker = ["xtensa-lx106-elf-ld", "--no-relax", "--defsym", f"TEXT={toolchain.TEXT:#x}"]
-        toolchain._run(*linker, "-T", script, "-o", out, steps[2])
-        return out
+    def cycles(self, benchmarks: Path) -> Iterator[tuple[str, float]]:
+        """An ESP32's cycles for each x86-64 instruction of each benchmark."""
+        program = self._folder / "benchmark.py"
+        program.write_text(BENCHMARK)
+        for name, score in SCORES.items():
+            command = [sys.executable, MICROPYTHON, program, benchmarks, name]
+            once, twice = (self.count(*command, times) for times in (1, 2))
+            said = subprocess.run([*map(str, command), "1"], capture_output=True, text=True, check=True).stdout
+            norm = float(said.rpartition("norm ")[2])
+            yield name, SCORED_HERTZ * norm / score / (twice - once)
 
 
 def empty() -> str:

@@ -142,10 +142,10 @@ class Meter:
             stack.enter_context(changed(plans, "addresses", self._noted_addresses(plans.addresses)))
             yield
 
-    def load(self, data: bytes) -> Net:
-        """A model whose operators are known by name."""
+    def load(self, data: bytes, **limits: int) -> Net:
+        """A model whose operators are known by name; limits: as Model takes them."""
         self._parts = {}
-        return Net(Model(data), self._parts)
+        return Net(Model(data, **limits), self._parts)
 
     @contextlib.contextmanager
     def noting(self, index: int) -> Iterator[list[Call]]:
