@@ -83,15 +83,18 @@ class Buffer:
 
 
 class Pointer:
-    """viper's ptr8, ptr16 or ptr32 into one buffer."""
+    """viper's ptr8, ptr16 or ptr32 into one buffer; or into none: a number in a local that is typed as a pointer."""
 
     def __init__(self, buffer, address, kind):
         self.buffer, self.address, self.kind = buffer, address, kind
-        self._bits = int(kind[3:])
-        self._cells, first = buffer.cells(kind)
-        self._index, self._astray = divmod(address - first, self._bits // 8)
+        if buffer:
+            self._bits = int(kind[3:])
+            self._cells, first = buffer.cells(kind)
+            self._index, self._astray = divmod(address - first, self._bits // 8)
 
     def _cell(self, index):
+        if not self.buffer:
+            raise Stray(f"{self.kind}({self.address:#x}) is in no buffer")
         index += self._index
         if self._astray or not 0 <= index < len(self._cells):
             where = self.address + (index - self._index) * self._bits // 8 - self.buffer.start
@@ -102,6 +105,7 @@ class Pointer:
         return self._cells[self._cell(index)]
 
     def __setitem__(self, index, value):
+        index = self._cell(index)
         bits = self._bits
         if not -(1 << bits - 1) <= value < 1 << bits:
             raise Overflow(f"{value} stored through {self.kind}")
@@ -109,7 +113,7 @@ class Pointer:
             value = (int(value) + (1 << 31)) % (1 << 32) - (1 << 31)
         else:
             value &= (1 << bits) - 1
-        self._cells[self._cell(index)] = value
+        self._cells[index] = value
 
 
 class Memory:
@@ -125,7 +129,7 @@ class Memory:
             for buffer in self.buffers:
                 if buffer.start - GAP // 2 <= value < buffer.end + GAP // 2:
                     return Pointer(buffer, value, kind)
-            raise Stray(f"{kind}({value:#x}) is in no buffer")
+            return Pointer(None, wide(value, f"{kind}()"), kind)
         buffer = Buffer(value, name, (self.buffers[-1].end if self.buffers else RAM) // 16 * 16 + GAP)
         self.buffers.append(buffer)
         return Pointer(buffer, buffer.start, kind)

@@ -90,6 +90,10 @@ class Tensor:
         """A constant's bytes as they are in the file."""
         self._data.copy(self._at, self.size, target, at)
 
+    def row(self, index, size, target):
+        """Bytes [index * size, (index + 1) * size) of a constant, to the start of `target`."""
+        self._data.copy(self._at + index * size, size, target, 0)
+
     def content(self):
         """A constant's bytes as the plan holds them."""
         out = bytearray(self.size)

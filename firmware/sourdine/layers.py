@@ -10,9 +10,12 @@ from array import array
 
 from sourdine import int8, quantize
 from sourdine.graph import check
-from sourdine.plan import NOTHING
+from sourdine.plan import SLICE, tidy
 
 WINDOWS_MAX = 256  # places a filter is put at, in one step
+SCALING = 7  # bytes per output that _scaling() packs
+REQUANTISING = 16  # cost of one output
+OUT_OF_RANGE = "its scales or biases are out of range"
 SAME, VALID = 0, 1  # paddings of the schema
 
 
@@ -22,7 +25,7 @@ def fully_connected(plan, op):
     m, n = w.shape
     windows = x.size // n
     check(windows * n == x.size and windows * m == y.size, "its shapes do not fit together")
-    _layer(plan, op, int8.dense, (x.read(plan), n, windows), (n, m, 1, n), op.options.byte(0))
+    _dense(plan, op, (x.read(plan), n, windows), n, m, op.options.byte(0))
 
 
 def conv_2d(plan, op):
@@ -33,8 +36,7 @@ def conv_2d(plan, op):
     check(channels == x.shape[3] and m == y.shape[3], "its channels do not fit together")
     dilation = options.i32(5, 1), options.i32(4, 1)
     windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
-    n = height * width * channels
-    _layer(plan, op, int8.dense, windows, (n, m, 1, n), options.byte(3))
+    _dense(plan, op, windows, height * width * channels, m, options.byte(3))
 
 
 def depthwise_conv_2d(plan, op):
@@ -45,7 +47,7 @@ def depthwise_conv_2d(plan, op):
     check(one == 1 and m == x.shape[3] == y.shape[3] and options.i32(3) == 1, "a depth multiplier is not supported")
     dilation = options.i32(6, 1), options.i32(5, 1)
     windows = _windows(plan, op, (height, width), (options.i32(2), options.i32(1)), dilation)
-    _layer(plan, op, int8.depthwise, windows, (height * width, m, m, 1), options.byte(4), 3)
+    _depthwise(plan, op, windows, height * width, m, options.byte(4))
 
 
 def _windows(plan, op, kernel, strides, dilation):
@@ -83,67 +85,189 @@ def _windows(plan, op, kernel, strides, dilation):
     return (gathered, 0), size, rows * columns
 
 
-def _layer(plan, op, kernel, windows, sizes, activation, axis=0):
-    """Accumulate and requantise: the common half of all layers. sizes: n per output, m outputs, and pack()'s steps."""
-    x, w, y, bias = op.input(0), op.weights(1), op.output(0), op.bias(2, sizes[1])
-    address, step, count = windows
-    n, m, item_step, row_step = sizes
+def _dense(plan, op, windows, n, m, activation):
+    """Most outputs in blocks, by int8.dense(); those that would not nearly fill one, by int8.dot()."""
     check(n <= int8.TAPS_MAX, f"more than {int8.TAPS_MAX} products per output")
-    check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
-    constants = plan.constants((9 + n) * m)  # m biases, m multipliers, m shifts, weights
-    acc = plan.block(4 * count * m)
-    plan.call(kernel, constants, [address, step, count, n, m, 9 * m, 0, (acc, 0)], count * n * m)
-    _requantise(plan, constants, acc, count, m, 4 * m, y, activation)
-    w.copy(constants, 9 * m)
-    int8.pack(NOTHING, constants, array("i", (9 * m, 0, n, m, item_step, row_step)))
-    scale_x, zero_x, scale_y = quantize.scale(x.scale_bits()), x.zero(), quantize.scale(y.scale_bits())
+    padded = n + int8.GROUP - 1 & -int8.GROUP
+    block = int8.BLOCK * padded  # bytes
+    blocks = m // int8.BLOCK + (0 < -m % int8.BLOCK * 8 <= m) if block <= SLICE else 0
+    blocked = int8.BLOCK * blocks
+    lanes = max(blocked, m)
+    rest = blocks * block
+    layer = _Layer(plan, op, m, lanes, rest + (lanes - blocked) * n)
+    row, empty, w = bytearray(padded), bytes(padded), op.weights(1)
+    for i in range(lanes):
+        if i < m:
+            w.row(i, n, row)
+        if i < blocked:
+            place = i // int8.BLOCK * block + i % int8.BLOCK
+            layer.pack(i, row if i < m else empty, 0, 1, place, int8.BLOCK, padded)
+        else:
+            layer.pack(i, row, 0, 1, rest + (i - blocked) * n, 1, n)
+    calls = []
+    for part in _slices(windows, 0, blocked, padded, int8.BLOCK):
+        calls.append((int8.dense, part, padded, part[1] // int8.BLOCK, part[0] * padded, ()))
+    for part in _slices(windows, blocked, lanes, n * 5 // 4, 1):
+        calls.append((int8.dot, part, n, part[1], rest + (part[0] - blocked) * n, ()))
+    layer.finish(calls, activation)
+
+
+def _depthwise(plan, op, windows, n, m, activation):
+    most = SLICE // (2 * int8.LANES)
+    check(n <= most, f"more than {most} products per output")
+    layer = _Layer(plan, op, m, max(m, int8.LANES), n * m + int8.SLACK, 3)
+    op.weights(1).copy(layer.constants, layer.weights)
     for i in range(m):
-        total = struct.unpack_from("<i", constants, 4 * i)[0] - 128 * n  # of the weights as int8
-        b = bias(i)
-        multiplier = quantize.product(scale_x, quantize.scale(w.scale_bits(i)), scale_y)
-        _pack_multiplier(constants, 4 * m, m, i, multiplier, abs(b) + n * 255 * 128)
-        struct.pack_into("<i", constants, 4 * i, b - zero_x * total + int8.LIFT)
+        layer.pack(i, layer.constants, layer.weights + i, m, i, m, n)
+    calls = []
+    for part in _slices(windows, 0, m, n * 3 // 2, int8.LANES):
+        block, offset = part[2]
+        part = part[:2] + ((block, offset + part[0]),) + part[3:]
+        calls.append((int8.depthwise, part, n, part[1], part[0], (m,)))
+    layer.finish(calls, activation)
 
 
-def _pack_multiplier(constants, at, m, i, multiplier, largest):
-    """Multiplier i of m, and its shift, after checking that an accumulator up to `largest` stays in range."""
-    q, shift = multiplier
-    check(-30 <= shift <= 30 and largest << max(shift, 0) < int8.LIFT, "its scales or biases are out of range")
-    struct.pack_into("<i", constants, at + 4 * i, q)
-    constants[at + 4 * m + i] = 32 + shift if shift > 0 else -shift
+def _slices(windows, first, last, cost, unit):
+    """Outputs first..last - 1 of all windows, cut into calls when each costs so much.
+
+    Each: (first output, how many, address of the first window, step, how many windows, its index, cost). Cut are
+    the windows, or, where one of them is too much, its outputs at multiples of `unit`.
+    """
+    address, step, count = windows
+    cost += REQUANTISING
+    m = most = last - first
+    if m * cost > SLICE:
+        most = SLICE // cost // unit * unit or unit
+    number = max(SLICE // (most * cost), 1) if m else 1
+    parts = []
+    for window in range(0, count if m else 0, number):
+        for at in range(0, m, most):
+            if m - at < unit < m:
+                at = m - unit  # some of it once more
+            outputs, these = min(most, m - at), min(number, count - window)
+            place = address[0], address[1] + window * step
+            parts.append((first + at, outputs, place, step, these, window, outputs * these * cost))
+    return parts
 
 
-def _requantise(plan, constants, acc, windows, m, at, y, activation):
-    """The second half: accumulators to y, by m multipliers and shifts at offset `at`."""
-    low, high = quantize.limits(activation, quantize.scale(y.scale_bits()), y.zero())
-    out = y.write(plan)
+class _Layer:
+    """A layer in the making: its constants, then its calls in pairs, which sum and requantise.
+
+    m outputs of a window, for which `lanes` are summed. The constants: lanes biases, then what _scaling() packs,
+    then `size` bytes of weights from offset `weights` on.
+    """
+
+    def __init__(self, plan, op, m, lanes, size, axis=0):
+        w = op.weights(1)
+        check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
+        self._plan, self._op, self._m, self._lanes = plan, op, m, lanes
+        self._bias = op.bias(2, m)
+        self._x, self._w, self._y = op.input(0), w, op.output(0)
+        self._multipliers, self._largest = [], []
+        self.weights = 4 * lanes + SCALING * m
+        self.constants = plan.constants(self.weights + size)
+
+    def pack(self, i, source, at, step, target, target_step, n):
+        """Weights of lane i, in their order, to their place (see int8.pack); its bias, and its multiplier."""
+        table = array("i", (at, step, self.weights + target, target_step, n, 0, 0))
+        int8.pack(source, self.constants, table)
+        b = 0
+        if i < self._m:
+            total, span = table[5] - 128 * n, table[6]
+            b = self._bias(i)
+            zero = self._x.zero()
+            up, down = (span + total) // 2, (span - total) // 2  # sums of the weights above 0, and below
+            largest = abs(b) + max(up * (255 - zero) + down * zero, down * (255 - zero) + up * zero)
+            check(largest < int8.LIFT, OUT_OF_RANGE)
+            self._largest.append(largest)
+            scales = [
+                quantize.scale(bits) for bits in (self._x.scale_bits(), self._w.scale_bits(i), self._y.scale_bits())
+            ]
+            self._multipliers.append(quantize.product(*scales))
+            b -= zero * total
+        struct.pack_into("<i", self.constants, 4 * i, b + int8.LIFT)
+
+    def finish(self, calls, activation):
+        """The calls: (kernel, slice, n, what it counts outputs in, offset in the weights, rest of its table)."""
+        plan, m = self._plan, self._m
+        scaling = _scaling(self.constants, 4 * self._lanes, self._multipliers, self._largest, self._y.zero())
+        self._multipliers = self._largest = multipliers = largest = None
+        tidy()  # what follows lasts
+        size = max([max(call[1][1], int8.LANES) * call[1][4] for call in calls])
+        acc, out = plan.block(4 * size), self._y.write(plan)
+        for kernel, part, n, units, at, rest in calls:
+            first, lanes, address, step, windows, window, cost = part
+            outputs = min(first + lanes, m) - first
+            items = [address, step, windows, n, units, self.weights + at, 4 * first, (acc, 0), 4 * lanes]
+            items.extend(rest)
+            plan.call(kernel, self.constants, items, outputs * windows * n, cost)
+            y = out[0], out[1] + window * m + first
+            _requantise(plan, self.constants, (acc, windows, outputs, 4 * lanes, y, m), scaling, first)
+        _clip(plan, self._y, out, activation)
+
+
+def _scaling(constants, at, multipliers, largest, zero):
+    """Packs at offset `at` what takes accumulators up to largest to outputs; a function from the first output to
+    the end of requantise()'s table."""
+    m = len(multipliers)
+    for (_, shift), a in zip(multipliers, largest):
+        check(-30 <= shift <= 30 and a << max(shift, 0) < int8.LIFT, OUT_OF_RANGE)
+    factors, *parameters = quantize.fast(multipliers, largest, zero)
+    for i, (q, shift) in enumerate(multipliers):
+        struct.pack_into("<i", constants, at + 4 * i, q)
+        struct.pack_into("<H", constants, at + 4 * m + 2 * i, factors[i])
+        constants[at + 6 * m + i] = 32 + shift if shift > 0 else -shift
+    return lambda i: (at + 4 * m + 2 * i, at + 4 * i, at + 6 * m + i) + tuple(parameters) + (zero,)
+
+
+def _requantise(plan, constants, place, scaling, first=0):
+    """The second half. place: accumulators, windows, outputs of each, step, target, step; from output `first` on."""
+    acc, windows, outputs, step, target, target_step = place
     plan.use(acc)
-    items = [(acc, 0), windows, m, at, at + 4 * m, out, y.zero(), low, high, int8.LIFT]
-    plan.call(int8.requantise, constants, items)
+    items = [(acc, 0), windows, outputs, step, target, target_step]
+    items.extend(scaling(first))
+    plan.call(int8.requantise, constants, items, cost=windows * outputs * REQUANTISING)
+
+
+def _clip(plan, y, out, activation):
+    """A fused activation that leaves out more than what no output can be."""
+    low, high = quantize.limits(activation, quantize.scale(y.scale_bits()), y.zero())
+    if (low, high) != (0, 255):
+        constants = plan.constants(256)
+        for i in range(256):
+            constants[i] = min(max(i, low), high)
+        _translate(plan, constants, out, out, y.size)
 
 
 def mul(plan, op):
     x, y, out, scales = _operands(op)
-    constants = plan.constants(5)
-    _pack_multiplier(constants, 0, 1, 0, quantize.product(*scales), 255 * 255)
+    constants = plan.constants(SCALING)
+    scaling = _scaling(constants, 0, [quantize.product(*scales)], [255 * 255], out.zero())
     acc = plan.block(4 * x.size)
     items = [x.read(plan), y.read(plan), y.size, x.size // y.size, x.zero(), y.zero(), (acc, 0), int8.LIFT]
-    plan.call(int8.multiply, constants, items, x.size)
-    _requantise(plan, constants, acc, x.size, 1, 0, out, op.options.byte(0))
+    plan.call(int8.multiply, constants, items, x.size, 4 * x.size)
+    _elementwise(plan, op, constants, acc, scaling)
 
 
 def add(plan, op):
     x, y, out, scales = _operands(op)
     *parts, multiplier = quantize.add(*scales)
-    constants = plan.constants(2048 + 5)
+    constants = plan.constants(2048 + SCALING)
     for i, tensor in enumerate((x, y)):
         values = quantize.addends(parts[i], tensor.zero())
         struct.pack_into("<256i", constants, 1024 * i, *[value + int8.LIFT // 2 for value in values])
-    _pack_multiplier(constants, 2048, 1, 0, multiplier, 1 << 29)
+    scaling = _scaling(constants, 2048, [multiplier], [1 << 28], out.zero())
     acc = plan.block(4 * x.size)
     items = [x.read(plan), y.read(plan), y.size, x.size // y.size, 0, 1024, (acc, 0)]
-    plan.call(int8.add, constants, items, x.size)
-    _requantise(plan, constants, acc, x.size, 1, 2048, out, op.options.byte(0))
+    plan.call(int8.add, constants, items, x.size, 4 * x.size)
+    _elementwise(plan, op, constants, acc, scaling)
+
+
+def _elementwise(plan, op, constants, acc, scaling):
+    y = op.output(0)
+    out = y.write(plan)
+    _requantise(plan, constants, (acc, y.size, 1, 4, out, 1), scaling)
+    _clip(plan, y, out, op.options.byte(0))
 
 
 def _operands(op):
@@ -175,4 +299,8 @@ def _lookup(plan, x, y, values):
     check(x.size == y.size, "its output has another size")
     constants = plan.constants(256)
     constants[:] = values
-    plan.call(int8.lookup, constants, [x.read(plan), y.write(plan), x.size, 0])
+    _translate(plan, constants, x.read(plan), y.write(plan), x.size)
+
+
+def _translate(plan, values, x, y, n):
+    plan.call(int8.lookup, values, [x, y, n, 0], cost=2 * n)

@@ -18,6 +18,7 @@ VARIABLES_MAX = 32
 COPIES_MAX = 1_024
 MACS_MAX = 250_000  # multiplications a step: at 14 cycles each, half of a 240 MHz chip for a step of 30 ms
 MOVES_MAX = 262_144  # bytes copied a step
+SLICE = 65_536  # the most that one call may cost: 3 ms at 240 MHz. 1 is about a multiplication in int8.dense()
 NOTHING = bytes(4)  # constants of a kernel that has none
 
 
@@ -37,9 +38,15 @@ class Block:
 
 
 class Plan:
-    """Everything that is added refers to the arena as (block, offset in it)."""
+    """Everything that is added refers to the arena as (block, offset in it).
 
-    def __init__(self):
+    macs_max  multiplications that a step may take
+    costs     of each call, in units of SLICE
+    """
+
+    def __init__(self, macs_max=None):
+        self.macs_max = macs_max or MACS_MAX
+        self.costs = []
         self.now = 0  # the operator being added: the clock of blocks' lives
         self.macs = 0
         self.weights = 0  # bytes of constants
@@ -76,19 +83,24 @@ class Plan:
         self.weights += size
         if self.weights > WEIGHTS_MAX:
             raise ModelError(f"more than {WEIGHTS_MAX} bytes of weights")
+        tidy()
         return bytearray(size)
 
     def load(self, block, content):
         """The first content of a kept block."""
         self._loads.append((block, content))
 
-    def call(self, kernel, constants, items, macs=0):
-        """A kernel call; items: its table, an address in the arena as (block, offset)."""
+    def call(self, kernel, constants, items, macs=0, cost=0):
+        """A kernel call; items: its table, an address in the arena as (block, offset). It costs macs at least."""
         self.macs += macs
-        if self.macs > MACS_MAX:
-            raise ModelError(f"more than {MACS_MAX} multiplications a step")
+        if self.macs > self.macs_max:
+            raise ModelError(f"more than {self.macs_max} multiplications a step")
         if len(self._calls) >= CALLS_MAX:
             raise ModelError(f"more than {CALLS_MAX} calls a step")
+        cost = max(cost, macs)
+        if cost > SLICE:
+            raise ModelError("a part of it takes too long")
+        self.costs.append(cost)
         self._calls.append((kernel, constants, items))
 
     def copy(self, source, step, target, target_step, size, count=1):
@@ -97,15 +109,19 @@ class Plan:
         self._copies += 1
         if self._moved > MOVES_MAX or self._copies > COPIES_MAX:
             raise ModelError("too much copying for one step")
-        if not self._calls or self._calls[-1][0] is not int8.move:
+        cost = size * count // 4
+        if not self._calls or self._calls[-1][0] is not int8.move or self.costs[-1] + cost > SLICE:
             self.call(int8.move, NOTHING, [0])
+        self.costs[-1] += cost
         items = self._calls[-1][2]
         items[0] += 1
         items.extend((source, step, target, target_step, size, count))
 
     def finish(self):
         """(arena, calls): a bytearray, and (kernel, constants, int32 table) of each call."""
-        arena = bytearray(self._lay_out())
+        size = self._lay_out()
+        tidy()
+        arena = bytearray(size)
         for block, content in self._loads:
             arena[block.place : block.place + block.size] = content
         return arena, [(kernel, constants, addresses(items)) for kernel, constants, items in self._calls]
@@ -129,7 +145,7 @@ class Plan:
             size = max(size, place + block.size)
         if size > ARENA_MAX:
             raise ModelError(f"it needs an arena of {size} bytes; at most {ARENA_MAX} are supported")
-        return size + 3 & ~3
+        return size + int8.SLACK + 3 & ~3
 
 
 def _meet(a, b):

@@ -76,6 +76,67 @@ def _shift(x, bits):
     return (x + (1 << bits >> 1) - (x < 0)) >> bits if bits else x
 
 
+def fast(multipliers, largest, zero):
+    """How one product of 32 bits decides most outputs: (a factor per multiplier, drop, places, near, offset).
+
+    multipliers: (multiplier, shift) of each output; largest: bound of each one's accumulator, < 2**29; zero: 0..255.
+    With R(a) = multiply(a, ...) + zero and v(a) = factor * (a >> drop) + offset, for every |a| <= largest:
+
+        0 <= factor < 2**16 and |v| < 2**31; and R and v >> places are the same once clipped to 0..255, if v >> places
+        lies outside of 0..255 or if any bit of v from `near` up to `places` is set
+
+    Proof. Let s = multiplier / 2**31 * 2**shift, U = 2**places, S = s * U * 2**drop, and d = 2**(shift-1) if shift < 0,
+    else 0. Both roundings together are R = floor(t / U), t = U * (s*a + 1/2 + zero +- d): a floor of a floor is one;
+    + where the product rounds to 0 or more, - elsewhere. Dropping bits of a takes less than S. So for |a| <= A, with
+    e = |factor - S| * (A / 2**drop + 1) + d*U, t - U * (zero + 1/2) - factor * (a >> drop) lies in -e .. e + S, and
+    with offset = U * (zero + 1/2) + e + S and 2**near >= 2e + S, v in t .. t + 2**near. So floor(v / U) can differ
+    from floor(t / U) only if v is less than 2**near above a multiple of U: the bits say so. If v < 0, then t < 0;
+    if v >= 256*U, then t >= 255*U: both clip alike. A need not exceed 257 / s, as there v has left 0..256*U; v and
+    R are monotonic, so they stay on their sides.
+
+    Where nothing fits, all are 0: then v is 0, and the exact product decides every output.
+    """
+    best = [0] * len(multipliers), 0, 0, 0, 0
+    gain = 0
+    top = max([(a * q) >> (31 - shift) for (q, shift), a in zip(multipliers, largest)]) + 260
+    shift = max([shift for _, shift in multipliers])
+    most = 22
+    while most > 0 and top << most > 0x7000_0000:  # leaves room for rounding; _try() looks closer
+        most -= 1
+    for drop in range(8):
+        places = most if most < 16 - shift - drop else 16 - shift - drop
+        found = _try(multipliers, largest, drop, places) if places > 0 else None
+        if found:
+            factors, near, error = found
+            if places - near > gain:
+                gain = places - near
+                best = factors, drop, places, near, (zero << places) + (1 << places >> 1) + error
+    return best
+
+
+def _try(multipliers, largest, drop, places):
+    """(factors, near, e + S) of fast(), or None."""
+    factors, error, step = [], 0, 0
+    for (q, shift), a in zip(multipliers, largest):
+        below = 31 - shift - drop - places  # S = q / 2**below
+        factor = (q + (1 << below >> 1)) >> below
+        if factor >> 16 or factor * ((a >> drop) + 1) + (257 << places) >> 31:
+            return None
+        factors.append(factor)
+        if q and a * q >> (31 - shift) > 257:
+            a = (257 << (31 - shift)) // q + 1
+        half = (1 << places >> (1 - shift)) + 1 if shift < 0 else 0
+        e = (((a >> drop) + 1) * abs((factor << below) - q) >> below) + 1 + half
+        if e > error:
+            error = e
+        if factor >= step and drop:
+            step = factor + 1
+    near = 0
+    while 1 << near < 2 * error + step:
+        near += 1
+    return (factors, near, error + step) if near < places else None
+
+
 def limits(activation, y, zero):
     """(lowest, highest) output of a layer with this fused activation (the schema's number)."""
     if activation == 0:

@@ -8,10 +8,12 @@ The file is checked while it is read; whatever is truncated, hostile, too large 
 ModelError with a text for the user, before anything runs. step() trusts only what was checked here.
 """
 
+from array import array
+
 from sourdine import int8, operators, spec
 from sourdine.flatbuffer import Flatbuffer, ModelError
 from sourdine.graph import INT8, SIZE_MAX, Graph, check
-from sourdine.plan import NOTHING, Plan, addresses, tidy
+from sourdine.plan import NOTHING, SLICE, Plan, addresses, tidy
 
 __all__ = ["Model", "ModelError"]
 
@@ -28,15 +30,18 @@ class Model:
     channels  numbers in a feature (spec.CHANNELS)
     macs      multiplications per step
     arena     bytes of tensors and states; `weights` bytes of constants
+
+    step() and feed() take as long as the model does. For a large one, begin() and advance() do a step in slices.
+    `macs_max`: refuse a model of more; a second stage may have more time than plan.MACS_MAX allows.
     """
 
-    def __init__(self, data):
+    def __init__(self, data, macs_max=None):
         data = Flatbuffer(data)
         check(data.size <= SIZE_MAX, f"a model of {data.size} bytes; at most {SIZE_MAX} are supported")
         check(data.size >= 8 and data.u32(4) == 0x334C4654, "this is not a .tflite file")  # "TFL3"
         model = data.root()
         check(model.i32(0) == 3, f"a .tflite of version {model.i32(0)}; only 3 is supported")
-        plan = Plan()
+        plan = Plan(macs_max)
         graph = Graph(model, 0)
         features, score, states = _ends(graph)
         same = abs(features.scale_bits() - SCALE) <= SCALE_SLACK and features.zero() == 0
@@ -54,6 +59,7 @@ class Model:
         self.weights = plan.weights
         starts = _starts(plan, initial)
         self._arena, self._calls = plan.finish()
+        self._costs = array("i", plan.costs)
         self._score = score[0].place
         slots = [(target, self.channels * i) for i in range(self.stride)]
         self._slots = [addresses([slot, self.channels]) for slot in slots]  # tables of int8.take
@@ -64,20 +70,20 @@ class Model:
         self.reset()
 
     def reset(self):
-        """Forget everything heard."""
+        """Forget everything heard, and a step that is not finished."""
         self._slot = 0
+        self._next = len(self._calls)
         for kernel, table in self._starts:
             kernel(self._arena, NOTHING, table)
 
     def step(self, features):
         """Probability 0..255 after `stride` more features (int8, stride * channels of them). Allocates nothing."""
-        if len(features) != self.stride * self.channels:
-            raise ValueError("features of another size")
-        int8.take(self._arena, features, self._all)
+        self._take(features)
         return self._run()
 
     def feed(self, features):
         """The same by single features (int8, channels of them): -1 until `stride` of them are there."""
+        self._idle()
         if len(features) != self.channels:
             raise ValueError("features of another size")
         int8.take(self._arena, features, self._slots[self._slot])
@@ -91,6 +97,36 @@ class Model:
         for kernel, constants, table in self._calls:
             kernel(self._arena, constants, table)
         return self._arena[self._score]
+
+    def begin(self, features):
+        """Start a step in slices, with what step() takes; then call advance() until it is done."""
+        self._take(features)
+        self._next = 0
+
+    def advance(self, budget=SLICE):
+        """As much of the step as `budget` pays for, but one call at least: the probability when done, before that -1.
+
+        A call costs up to plan.SLICE, which is about so many multiplications. Allocates nothing.
+        """
+        first = self._next
+        if first == len(self._calls):
+            raise ValueError("no step was begun")
+        while self._next < len(self._calls) and (self._next == first or budget >= self._costs[self._next]):
+            kernel, constants, table = self._calls[self._next]
+            kernel(self._arena, constants, table)
+            budget -= self._costs[self._next]
+            self._next += 1
+        return self._arena[self._score] if self._next == len(self._calls) else -1
+
+    def _take(self, features):
+        self._idle()
+        if len(features) != self.stride * self.channels:
+            raise ValueError("features of another size")
+        int8.take(self._arena, features, self._all)
+
+    def _idle(self):
+        if self._next < len(self._calls):
+            raise ValueError("the step before is not finished")
 
 
 def _ends(graph):
