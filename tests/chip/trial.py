@@ -45,7 +45,7 @@ def tried(core: Core, code: bytes, kernel: tuple[str, str]) -> Trial:
             raise
         wrong = np.zeros(calls.count, bool) if calls.returns is None else results != calls.returns
         for i, got in zip(buffers(calls), after, strict=True):
-            wrong |= (calls.after.get(i, calls.arguments[i]) != got).any(axis=1)
+            wrong |= differences(calls, i, got).any(axis=1)
         if wrong.any() and not trial.first:
             trial.first = told(calls, int(wrong.argmax()), results, after)
         trial.counts[calls.kind] += calls.count
@@ -56,6 +56,12 @@ def tried(core: Core, code: bytes, kernel: tuple[str, str]) -> Trial:
 def buffers(calls: Calls) -> list[int]:
     """Which arguments are a buffer of each call's own."""
     return [i for i, argument in enumerate(calls.arguments) if isinstance(argument, np.ndarray) and argument.ndim == 2]
+
+
+def differences(calls: Calls, argument: int, got: np.ndarray) -> np.ndarray:
+    """Which cells of a buffer, of shape got, hold what they must not."""
+    differ = calls.after.get(argument, calls.arguments[argument]) != got
+    return differ & ~calls.free[argument] if argument in calls.free else differ
 
 
 def given(calls: Calls, call: int) -> list[str]:
@@ -74,6 +80,6 @@ def told(calls: Calls, call: int, results: np.ndarray, after: list[np.ndarray]) 
         lines.append(f"  returned {results[call]}, not {calls.returns[call]}")
     for i, got in zip(buffers(calls), after, strict=True):
         expected = calls.after.get(i, calls.arguments[i])[call]
-        for at in np.flatnonzero(expected != got[call])[:8]:
+        for at in np.flatnonzero(differences(calls, i, got)[call])[:8]:
             lines.append(f"  argument {i}[{at}] holds {got[call][at]}, not {expected[at]}")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ class Calls:
     """`count` calls. Arguments as Core.batch takes them: an int or a Shared for all, or an array with a row per call.
 
     after    argument: what its rows hold afterwards. Every other buffer has to stay as it was.
+    free     argument: bool mask of the cells in each row that may hold anything afterwards.
     returns  what each call returns; None if it returns nothing.
     kind     where the values come from: EDGES, RANDOM, or what a sound brings there (HEARD).
     """
@@ -29,6 +30,7 @@ class Calls:
     after: dict[int, np.ndarray] = field(default_factory=dict)
     returns: np.ndarray | None = None
     kind: str = EDGES
+    free: dict[int, np.ndarray] = field(default_factory=dict)
 
     def of(self, kind: str) -> Self:
         return replace(self, kind=kind)

@@ -8,7 +8,7 @@ import numpy as np
 from chip.vectors.calls import RANDOM, Calls, calls
 from chip.vectors.space import Space, biased, table, written
 from chip.vectors.values import drawn, least_aligned
-from sourdine_tools.chip.core import Shared
+from sourdine_tools.chip.core import Same, Shared
 
 COUNT = 10_000  # random calls, at least
 
@@ -50,10 +50,13 @@ def move(random: np.random.Generator) -> Iterator[Calls]:
     """By words and by bytes: every remainder of each address, step and size."""
     each = 10
     for odd in pairs(range(4), repeat=5):
-        arena = random.integers(0, 256, (each, 512)).astype(np.uint8)
+        arena = random.integers(0, 256, (each, 3072)).astype(np.uint8)
         expected, numbers = arena.copy(), []
         for _ in range(int(random.integers(1, 4))):
-            size, count = 4 * int(random.integers(0, 5)) + odd[0] or 4, int(random.integers(1, 5))
+            size, count = (
+                4 * int(random.choice([0, 1, 2, 3, 4, 5, 15, 16, 17, 50])) + odd[0] or 4,
+                int(random.integers(1, 5)),
+            )
             steps = [size + 4 * int(random.integers(0, 3)) + (odd[i] - size) % 4 for i in (1, 2)]
             source = 4 * int(random.integers(0, 4)) + odd[3]
             target = source + steps[0] * count
@@ -71,34 +74,45 @@ def move(random: np.random.Generator) -> Iterator[Calls]:
 
 @calls("int8")
 def lookup(random: np.random.Generator) -> Iterator[Calls]:
-    def case(x):
+    def case(x, in_place):
         count, size = x.shape
         values = random.integers(0, 256, (count, 256)).astype(np.uint8)
         arena, constants = Space(random, count), Space(random, count)
-        a, out, at = arena.place(x.astype(np.uint8)), arena.place(size), constants.place(values)
+        a, at = arena.place(x.astype(np.uint8)), constants.place(values)
+        out = a if in_place else arena.place(size)
         before = arena.bytes()
         y = np.take_along_axis(values, x, axis=1)
         return Calls(count, (before, constants.bytes(), table(a, out, size, at)), {0: written(before, out, y)})
 
-    yield case(np.tile(np.arange(256), (16, 1)))  # all there are
+    yield case(np.tile(np.arange(256), (16, 1)), False)  # all there are
     for size in (0, 1, 2, 3, 4, 5, 12, 40, 255, 256):
-        yield case(random.integers(0, 256, (COUNT // 8, size))).of(RANDOM)
+        for in_place in (False, True):
+            yield case(random.integers(0, 256, (COUNT // 16, size)), in_place).of(RANDOM)
 
 
 @calls("int8")
 def pack(random: np.random.Generator) -> Iterator[Calls]:
-    for n, m, by_rows in pairs((1, 2, 3, 4, 5, 8, 9, 40, 200), (1, 2, 3, 8), (True, False)):
-        for w in (
-            np.full((256, m, n), np.arange(-128, 128)[:, None, None]),
-            drawn(random, (COUNT // 70, m, n), -128, 127),
-        ):
-            count = len(w)
-            stored = w if by_rows else w.transpose(0, 2, 1)
-            space = Space(random, count)
-            sums, at = space.place(4 * m, 4), space.place(stored.reshape(count, -1).astype(np.int8).view(np.uint8))
-            before = space.bytes()
-            after = written(before, at, biased(stored))
-            after = written(after, sums, (w + 128).sum(axis=2).astype("<i4").view(np.uint8))
-            steps = (1, n) if by_rows else (m, 1)
-            case = Calls(count, (Shared(bytes(4)), before, table(at, sums, n, m, *steps)), {1: after})
-            yield case if count == 256 else case.of(RANDOM)
+    def case(w, step, target_step, in_place):
+        """An output's weights w [calls, n], from cells `step` apart to cells `target_step` apart, of another buffer."""
+        count, n = w.shape
+        apart = np.zeros((count, (n - 1) * step + 1), np.int64) + 77
+        apart[:, ::step] = w
+        source = Space(random, count)
+        at = source.place(apart.astype(np.int8).view(np.uint8))
+        space = source if in_place else Space(random, count)
+        target = at if in_place else space.place((n - 1) * target_step + 1)
+        before = space.bytes()
+        after = before.copy()
+        after[:, target : target + (n - 1) * target_step + 1 : target_step] = biased(w)
+        numbers = np.tile(np.array([at, step, target, target_step, n, -1, -1], np.int32), (count, 1))
+        sums = numbers.copy()
+        sums[:, 5], sums[:, 6] = (w + 128).sum(axis=1), abs(w).sum(axis=1)
+        if in_place:
+            return Calls(count, (before, Same(0), numbers), {0: after, 2: sums})
+        return Calls(count, (source.bytes(), before, numbers), {1: after, 2: sums})
+
+    for n in (1, 2, 3, 4, 5, 8, 9, 40, 200):
+        for step, target_step in (1, 1), (1, 16), (3, 3), (40, 40):
+            in_place = step == target_step > 1
+            yield case(np.tile(np.arange(-128, 128)[:, None], n), step, target_step, in_place)
+            yield case(drawn(random, (COUNT // 35, n), -128, 127), step, target_step, in_place).of(RANDOM)

@@ -9,7 +9,7 @@ from chip.definitions import int8 as plain
 from chip.vectors.calls import RANDOM, Calls, calls
 from chip.vectors.space import Space, biased, lifted, table, written
 from chip.vectors.values import drawn, edges, product, rows
-from sourdine import int8
+from sourdine import int8, quantize
 from sourdine_tools.chip.core import Shared
 
 LIFT, LEFT = int8.LIFT, 32  # an accumulator's and a left shift's marks
@@ -18,68 +18,107 @@ ZEROS = np.array([-128, -1, 0, 1, 127])
 COUNT = 10_000  # random calls, at least
 
 
-def layer(random, x, windows, zero_x, w, bias, shape, acc):
-    """Calls of dense() or depthwise(): x [calls, bytes], w [calls, m or taps, ...], shape (step, windows, n, m)."""
-    axis = 2 if windows is int8.dense else 1
-    totals = w.sum(axis=axis)
+def layer(random, x, shape, weights, biases, acc, row=None):
+    """Calls of a kernel that sums. x: bytes [calls, …]; shape: step, windows, n, units; weights and biases as packed;
+    acc [calls, windows, outputs]. `row`: of depthwise(), which leaves anything behind its outputs, up to LANES."""
     constants, arena = Space(random, len(x)), Space(random, len(x))
-    biases = constants.place(lifted(bias - (zero_x[:, None] + 128) * totals), 4)
-    weights = constants.place(biased(w))
-    at, out = arena.place(biased(x)), arena.place(4 * acc[0].size, 4)
+    places = [constants.place(biases, 4), constants.place(weights)]
+    outputs = acc.shape[2]
+    lanes = outputs + 4 * int(random.integers(0, 3))  # from one window to the next
+    at = arena.place(np.pad(biased(x), [(0, 0), (0, int8.GROUP - 1)]))
+    size = 4 * (lanes * (acc.shape[1] - 1) + max(outputs, int8.LANES))
+    out = arena.place(size, 4)
+    arena.place(int8.SLACK)
     before = arena.bytes()
-    step, count, n, m = shape
-    numbers = table(at, step, count, n, m, weights, biases, out)
-    return Calls(len(x), (before, constants.bytes(), numbers), {0: written(before, out, lifted(acc))})
+    after, free = before.copy(), np.zeros(before.shape, bool)
+    free[:, out : out + size] = row is not None
+    for i in range(acc.shape[1]):
+        start = out + 4 * lanes * i
+        after[:, start : start + 4 * outputs] = lifted(acc[:, i])
+        free[:, start : start + 4 * outputs] = False
+    step, windows, n, units = shape
+    numbers = table(at, step, windows, n, units, places[1], places[0], out, 4 * lanes, *([row] if row else []))
+    return Calls(len(x), (before, constants.bytes(), numbers), {0: after}, free={0: free} if row else {})
 
 
-def sharp_layers(taps, outputs):
+def sharp_layers(taps):
     """(x, weight, zero, bias) constant over a layer, in every combination: the largest sums of either sign."""
     most = LIFT - 1 - taps * 255 * 128
     return product(INT8, INT8, ZEROS, np.array([-most, -1, 0, 1, most]))
 
 
+def folded(bias, zero_x, w, axis):
+    """Biases as packed: for inputs without their zero point."""
+    return bias - (zero_x[:, None] + 128) * w.sum(axis=axis)
+
+
+def windows_of(x, windows, step, size):
+    return np.stack([x[:, i * step : i * step + size] for i in range(windows)], axis=1)
+
+
+def dense_layers(random, case, ms):
+    """Calls by case(x, zero_x, w, bias, windows, step) with m outputs of `ms`."""
+    m = ms[0]
+    for n in (1, 3, 7, 8, 9, 64, 300):
+        x, w, zero_x, bias = sharp_layers(n).T
+        w = np.tile(w[:, None, None], (1, m, n))
+        yield case(np.tile(x[:, None], n), zero_x, w, np.tile(bias[:, None], m), 1, n)
+    most, largest = int8.TAPS_MAX, LIFT - 1 - int8.TAPS_MAX * 255 * 128
+    for x, w, bias in pairs((-128, 127), (-128, 127), (-largest, largest)):
+        full = np.full((1, most), x), np.array([-128]), np.full((1, m, most), w), np.full((1, m), bias)
+        yield case(*full, 1, most)
+    for n in (*range(1, 18), 23, 24, 25, 31, 32, 33, 40, 48, 63, 64, 65, 120, 200):
+        for m, windows in ms[1]:
+            count, step = COUNT // (28 * len(ms[1])) + 1, int(random.integers(1, n + 4))
+            x = drawn(random, (count, n + step * (windows - 1)), -128, 127)
+            x[random.random(x.shape) < 0.3] = -128  # as after a RELU, which the kernel may skip
+            w, bias = drawn(random, (count, m, n), -128, 127), drawn(random, (count, m), -(1 << 20), 1 << 20)
+            yield case(x, random.choice(ZEROS, count), w, bias, windows, step).of(RANDOM)
+
+
 @calls("int8")
 def dense(random: np.random.Generator) -> Iterator[Calls]:
     def case(x, zero_x, w, bias, windows, step):
-        n, m = w.shape[2], w.shape[1]
-        x_windows = np.stack([x[:, i * step : i * step + n] for i in range(windows)], axis=1)
-        acc = plain.dense(x_windows, zero_x, w, bias)
-        return layer(random, x, int8.dense, zero_x, w, bias, (step, windows, n, m), acc)
+        """Weights in blocks of 16 outputs; rows of 16, as many as a multiple of four inputs."""
+        calls, m, n = w.shape
+        acc = plain.dense(windows_of(x, windows, step, n), zero_x, w, bias)
+        padded = np.pad(w, [(0, 0), (0, 0), (0, -n % int8.GROUP)])
+        blocks = padded.reshape(calls, -1, int8.BLOCK, padded.shape[2]).transpose(0, 1, 3, 2)
+        shape = step, windows, padded.shape[2], m // int8.BLOCK
+        return layer(random, x, shape, biased(blocks), lifted(folded(bias, zero_x, w, 2)), acc)
 
-    for n in (1, 7, 8, 9, 64, 300):
-        x, w, zero_x, bias = sharp_layers(n, 1).T
-        yield case(np.tile(x[:, None], n), zero_x, np.tile(w[:, None, None], (1, 1, n)), bias[:, None], 1, n)
-    largest = int8.TAPS_MAX
-    for x, w in pairs((-128, 127), (-128, 127)):
-        for bias in (-1, 1):
-            values = np.full((1, largest), x), np.array([-128]), np.full((1, 1, largest), w)
-            yield case(*values, np.array([[bias * (LIFT - 1 - largest * 255 * 128)]]), 1, largest)
-    for n in (*range(1, 18), 23, 24, 25, 31, 32, 33, 40, 48, 63, 64, 65, 120, 200):
-        for m, windows in ((1, 1), (2, 1), (3, 2), (4, 3), (5, 1), (8, 1), (12, 1)):
-            count, step = COUNT // 200, int(random.integers(1, n + 4))
-            x = drawn(random, (count, n + step * (windows - 1)), -128, 127)
-            w = drawn(random, (count, m, n), -128, 127)
-            bias = drawn(random, (count, m), -(1 << 20), 1 << 20)
-            yield case(x, random.choice(ZEROS, count), w, bias, windows, step).of(RANDOM)
+    yield from dense_layers(random, case, (16, ((16, 1), (16, 3), (32, 2), (48, 1))))
+
+
+@calls("int8")
+def dot(random: np.random.Generator) -> Iterator[Calls]:
+    def case(x, zero_x, w, bias, windows, step):
+        acc = plain.dense(windows_of(x, windows, step, w.shape[2]), zero_x, w, bias)
+        shape = step, windows, w.shape[2], w.shape[1]
+        return layer(random, x, shape, biased(w), lifted(folded(bias, zero_x, w, 2)), acc)
+
+    yield from dense_layers(random, case, (1, ((1, 1), (2, 1), (3, 2), (4, 3), (5, 1), (8, 1), (12, 1))))
 
 
 @calls("int8")
 def depthwise(random: np.random.Generator) -> Iterator[Calls]:
     def case(x, zero_x, w, bias, windows, step):
-        n, m = w.shape[1:]
-        x_windows = np.stack([x[:, i * step : i * step + n * m].reshape(-1, n, m) for i in range(windows)], axis=1)
-        acc = plain.depthwise(x_windows, zero_x, w, bias)
-        return layer(random, x, int8.depthwise, zero_x, w, bias, (step, windows, n, m), acc)
+        """x [calls, rows, row of channels], w [calls, taps, row]; the m channels that have a bias are summed."""
+        (_, n, row), m = w.shape, bias.shape[1]
+        acc = plain.depthwise(windows_of(x, windows, step, n)[..., :m], zero_x, w[..., :m], bias)
+        lanes = np.pad(folded(bias, zero_x, w[..., :m], 1), [(0, 0), (0, max(int8.LANES - m, 0))])
+        packed = np.pad(biased(w), [(0, 0), (0, int8.SLACK)])
+        return layer(random, x, (step * row, windows, n, m), packed, lifted(lanes), acc, row)
 
-    for n in (1, 7, 64):
-        x, w, zero_x, bias = sharp_layers(n, 1).T
-        yield case(np.tile(x[:, None], n), zero_x, np.tile(w[:, None, None], (1, n, 1)), bias[:, None], 1, n)
+    for n, m in (1, 1), (7, 33), (64, 1):
+        x, w, zero_x, bias = sharp_layers(n).T
+        x, w = np.tile(x[:, None, None], (1, n, m)), np.tile(w[:, None, None], (1, n, m))
+        yield case(x, zero_x, w, np.tile(bias[:, None], m), 1, n)
     for n in (*range(1, 12), 15, 16, 17, 21, 29, 40):
-        for m, windows in ((1, 1), (2, 2), (3, 1), (4, 1), (5, 1), (8, 2), (12, 1), (40, 1)):
-            count, step = COUNT // 130, m * int(random.integers(1, 4))
-            x = drawn(random, (count, n * m + step * (windows - 1)), -128, 127)
-            w = drawn(random, (count, n, m), -128, 127)
-            bias = drawn(random, (count, m), -(1 << 20), 1 << 20)
+        for m, windows in ((1, 1), (2, 2), (3, 1), (8, 2), (31, 1), (32, 2), (33, 1), (40, 2), (64, 1), (80, 1)):
+            count, step, row = COUNT // 160, int(random.integers(1, 3)), m + int(random.choice([0, 0, 1, 40]))
+            x = drawn(random, (count, n + step * (windows - 1), row), -128, 127)
+            w, bias = drawn(random, (count, n, row), -128, 127), drawn(random, (count, m), -(1 << 20), 1 << 20)
             yield case(x, random.choice(ZEROS, count), w, bias, windows, step).of(RANDOM)
 
 
@@ -134,58 +173,78 @@ def add(random: np.random.Generator) -> Iterator[Calls]:
 
 @calls("int8")
 def requantise(random: np.random.Generator) -> Iterator[Calls]:
-    def case(acc, multiplier, shift, zero, low, high):
-        """acc [calls, windows, m]; multiplier and shift [calls, m]; int8 limits per call."""
-        limits = [side[:, None, None] for side in (zero, low, high)]
-        y = plain.requantise(acc, multiplier[:, None], shift[:, None], *limits)
-        arena, constants = Space(random, len(acc)), Space(random, len(acc))
-        a, out = arena.place(lifted(acc), 4), arena.place(acc[0].size)
+    def case(acc, multiplier, shift, zero, largest=None):
+        """acc [calls, windows, m]; multiplier and shift [calls, m]; zero [calls]. With `largest`, a bound of every
+        accumulator, these three are one for all calls, and most outputs take the short way."""
+        calls, windows, m = acc.shape
+        y = plain.requantise(acc, multiplier[:, None], shift[:, None], zero[:, None, None], -128, 127)
+        factors, parameters = np.zeros((calls, m), "<u2"), [0, 0, 0, 0]
+        if largest is not None:
+            scales = list(zip(multiplier[0].tolist(), shift[0].tolist(), strict=True))
+            factors[:], *parameters = quantize.fast(scales, largest.tolist(), int(zero[0]) + 128)
+        lanes, outputs = m + 4 * int(random.integers(0, 2)), m + int(random.integers(0, 4))  # between windows
+        arena, constants = Space(random, calls), Space(random, calls)
+        spaced = np.zeros((calls, windows, lanes), np.int64)
+        spaced[..., :m] = acc
+        a, out = arena.place(lifted(spaced), 4), arena.place(outputs * windows)
         multipliers = constants.place(multiplier.astype("<i4").view(np.uint8), 4)
+        at = constants.place(factors.view(np.uint8), 2)
         shifts = constants.place(np.where(shift > 0, LEFT + shift, -shift).astype(np.uint8))
         before = arena.bytes()
-        numbers = table(
-            a, acc.shape[1], acc.shape[2], multipliers, shifts, out, zero + 128, low + 128, high + 128, LIFT
-        )
-        return Calls(len(acc), (before, constants.bytes(), numbers), {0: written(before, out, biased(y))})
+        after = before.copy()
+        for i in range(windows):
+            after[:, out + i * outputs :][:, :m] = biased(y[:, i])
+        places = at, multipliers, shifts
+        numbers = table(a, windows, m, 4 * lanes, out, outputs, *places, *parameters, zero + 128)
+        return Calls(calls, (before, constants.bytes(), numbers), {0: after})
 
     multipliers = np.array([0, 1 << 30, (1 << 30) + 1, 0x60000000, 0x7FFF8000, 0x7FFFFFFE, 0x7FFFFFFF])
-    shifts = np.arange(-30, 31)
+    shifts = np.arange(-30, 29)
 
     def fitting(acc, shift):
         """An accumulator may not leave +-LIFT once shifted left."""
         most = (LIFT >> np.maximum(shift, 0)) - 1
         return np.clip(acc, -most, most)
 
-    sharp = product(edges(-LIFT + 1, LIFT - 1, *(3 << k for k in range(29))), multipliers, shifts)
+    sharp = product(edges(-LIFT + 1, LIFT - 1, *(3 << k for k in range(28))), multipliers, shifts)
     acc, multiplier, shift = np.moveaxis(rows(sharp, 16), -1, 0)
-    zero = random.choice(ZEROS, len(acc))
-    yield case(fitting(acc, shift)[:, None], multiplier, shift, zero, np.full(len(acc), -128), np.full(len(acc), 127))
+    yield case(fitting(acc, shift)[:, None], multiplier, shift, random.choice(ZEROS, len(acc)))
     # Accumulators whose result is near a half, or near a limit: target * 2^(31 - shift) / multiplier, and beside.
-    targets = product(np.arange(-262, 263), np.array([2, 5, 9, 20, 22]), multipliers[1:])
+    targets = product(np.arange(-262, 263), np.array([2, 5, 9, 19, 21]), multipliers[1:])
     half, right, multiplier = targets.T
-    acc = (half << 30 + right) // multiplier
-    near = (acc[:, None] + np.arange(-2, 3)).clip(-LIFT + 1, LIFT - 1)
+    near = ((half << 30 + right) // multiplier)[:, None] + np.arange(-2, 3)
     multiplier, right = np.repeat(multiplier, 5), np.repeat(right, 5)
-    acc, multiplier, shift = (rows(column, 16) for column in (near.ravel(), multiplier, -right))
-    for zero, low, high in ((0, -128, 127), (-128, -128, 127), (127, -128, 127), (-5, -5, 60), (3, 3, 3)):
-        yield case(acc[:, None], multiplier, shift, *(np.full(len(acc), side) for side in (zero, low, high)))
+    acc, multiplier, shift = (
+        rows(column, 16) for column in (near.ravel().clip(-LIFT + 1, LIFT - 1), multiplier, -right)
+    )
+    for zero in (0, -128, 127):
+        yield case(acc[:, None], multiplier, shift, np.full(len(acc), zero))
     # Products at a half of the first rounding which, once rounded, are at a half of the second.
-    right, steps = random.integers(0, 22, 40_000), random.integers(-131, 131, 40_000)
+    right, steps = random.integers(0, 21, 40_000), random.integers(-131, 131, 40_000)
     exact = np.where(right > 0, (2 * steps + 1 << np.maximum(right, 1) - 1) * 2 - 1, 2 * steps + 1)  # twice the product
     acc = exact * random.integers(512, 1024, exact.shape) // 1024
     acc = np.where(acc < 0, -1, 1) * np.maximum(abs(acc), 1)
     multiplier = (exact << 30) // acc + random.integers(-1, 2, exact.shape)
     fits = (multiplier >= 1 << 30) & (multiplier < 1 << 31) & (abs(acc) < LIFT)
     acc, multiplier, shift = (rows(column[fits], 16) for column in (acc, multiplier, -right))
-    yield case(acc[:, None], multiplier, shift, *(np.full(len(acc), side) for side in (0, -128, 127)))
+    yield case(acc[:, None], multiplier, shift, np.zeros(len(acc), np.int64))
     for m, windows in pairs((1, 2, 3, 4, 5, 8, 12, 40), (1, 2, 3)):
-        count = COUNT // 20
-        shift = random.integers(-30, 31, (count, m))
+        count = COUNT // 48
+        shift = random.integers(-30, 29, (count, m))
         acc = fitting(drawn(random, (count, windows, m), -LIFT + 1, LIFT - 1), shift[:, None])
-        if m % 2:  # as a layer's are: results within a few hundred
-            shift = random.integers(-12, -4, (count, m))
-            acc = random.integers(-300, 300, (count, windows, m)) << -shift[:, None]
-        bounds = np.sort(random.integers(-128, 128, (count, 2)), axis=1)
         multiplier = random.integers(1 << 30, 1 << 31, (count, m))
-        zero = random.integers(-128, 128, count)
-        yield case(acc, multiplier, shift, zero, bounds[:, 0], bounds[:, 1]).of(RANDOM)
+        yield case(acc, multiplier, shift, random.integers(-128, 128, count)).of(RANDOM)
+    # Layers as there are: the bound of every sum is known, and sums are anywhere below it, or where an output changes.
+    for i in range(300):
+        m, windows, count = int(random.choice([1, 2, 5, 12, 40])), int(random.integers(1, 3)), 20
+        shift = int(random.integers(-20, 3)) + random.integers(-3, 4, m)
+        multiplier = random.integers(1 << 30, 1 << 31, m) if i % 8 else random.choice(multipliers, m)
+        largest = fitting(random.integers(1, 1 << random.integers(8, 30), m), shift)
+        zero = int(random.integers(-128, 128))
+        target = random.integers(-3, 260, (count, windows, m)) - (zero + 128)
+        scale = np.maximum(multiplier, 1) * 2.0 ** (shift - 31)
+        sharp = np.rint((target - 0.5) / scale) + random.integers(-2, 3, target.shape)
+        loose = random.integers(-largest, largest + 1, target.shape)
+        acc = np.where(random.integers(0, 3, target.shape), sharp.clip(-largest, largest).astype(np.int64), loose)
+        every = (np.tile(column, (count, 1)) for column in (multiplier, shift))
+        yield case(acc, *every, np.full(count, zero), largest).of(RANDOM)
