@@ -97,6 +97,8 @@ def _load(figures: dict[str, Any]) -> Table:
     low, high = 1 - figures["uncertainty"], 1 + figures["uncertainty"]
     spans = [f"{figures[f'rtf_{b}'] * low:.2f} to {figures[f'rtf_{b}'] * high:.2f}" for b in ("s3", "esp32")]
     rows.append(["", f"all, ±{figures['uncertainty']:.0%}", *spans])
+    longest = [f"{figures[f'longest_ms_{b}']:.2f} ms" for b in ("s3", "esp32")]
+    rows.append(["longest turn", "a frame and an inference", *longest])
     return "Load of one core, ms per 10 ms", ["what", "", "S3", "ESP32"], rows
 
 

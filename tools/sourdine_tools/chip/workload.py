@@ -183,10 +183,10 @@ class Meter:
         return named
 
     def _noted_call(self, call: Callable) -> Callable:
-        def noted(plan: Plan, kernel: Any, constants: Any, items: list, macs: int = 0) -> None:
+        def noted(plan: Plan, kernel: Any, constants: Any, items: list, macs: int = 0, cost: int = 0) -> None:
             self._items[id(items)] = self._now, items
             self._parts[self._now].macs += macs
-            call(plan, kernel, constants, items, macs)
+            call(plan, kernel, constants, items, macs, cost)
 
         return noted
 
