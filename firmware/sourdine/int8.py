@@ -20,7 +20,6 @@ Source: TFLM's reference kernels (what they compute); the sum over (x + 128) * (
 are the identity sum(x * w) = sum((x + 128) * (w + 128)) - 128 * sum(x + 128) - 128 * sum(w).
 """
 # fmt: off
-# ruff: noqa: E702
 
 from sourdine.native import micropython, ptr8, ptr16, ptr32
 
@@ -29,7 +28,7 @@ TAPS_MAX = 1 << 14  # products per output: 2**14 * 255 * 128 < LIFT
 BLOCK = 16  # outputs that dense() sums at once
 LANES = 32  # channels that depthwise() sums at once
 GROUP = 8  # inputs that dense() takes at once
-SLACK = LANES - 1  # bytes that dense() and depthwise() may read, and not use, behind their inputs
+SLACK = LANES - 1  # bytes that dense() and depthwise() may read behind their inputs; they do not count
 
 
 @micropython.viper
@@ -127,27 +126,31 @@ def move(x: ptr8, y: ptr8, table: ptr32):
 def dense(v: ptr8, w: ptr8, table: ptr32):
     """Accumulators of a dense layer or of a convolution whose windows are contiguous, 16 outputs at a time.
 
-    table: windows, step between them, number of windows, n bytes of a window (a multiple of 8, <= TAPS_MAX),
-    blocks of 16 outputs, w (per block n rows of 16), bias (16 lifted int32 per block), accumulators (as many,
-    lifted), step between windows' accumulators.
+    table: windows, step between them, number of windows, n bytes of a window (<= TAPS_MAX), blocks of 16 outputs,
+    w (per block n rows of 16, and rows of 0 up to a multiple of 8), bias (16 lifted int32 per block), accumulators
+    (as many, lifted), step between windows' accumulators.
 
-    Each input v meets its 16 weights at once, and an input of 0 meets none. A window's bytes past its own, up to
-    n, count for nothing, as their weights are 128. 32 bits: see TAPS_MAX; bias + 128 * sum(x) < 2 * LIFT, and the
-    sum of the products < 2**14 * 255 * 255 < 2 * LIFT, so all stays within +-2**31.
+    Each input v meets its 16 weights at once, and an input of 0 meets none. Up to 7 bytes behind a window are read:
+    whatever they are, they meet a weight of 0, and they are not in sum(x + 128). 32 bits: see TAPS_MAX; bias and
+    128 * sum(x + 128) are < 2 * LIFT, and so is 2**14 * 255 * 255, so all stays within +-2**31.
     """
     start = int(v) + table[0]
     windows = table[2]
-    row = 16 * table[3]
+    row = (table[3] + 7) >> 3 << 7
     out = int(v) + table[7]
     rows = int(w) + table[5]
     biases = int(w) + table[6]
     while windows > 0:
         end = start + table[3]
+        last = end - 7
         total = 0
         v = ptr8(start)
-        while int(v) < end:
+        while int(v) < last:
             total = v[0] + v[1] + v[2] + v[3] + v[4] + v[5] + v[6] + v[7] + total
             v = ptr8(int(v) + 8)
+        while int(v) < end:
+            total = v[0] + total
+            v = ptr8(int(v) + 1)
         total <<= 7
         first = rows
         bias = biases

@@ -94,19 +94,18 @@ def _dense(plan, op, windows, n, m, activation):
     blocked = int8.BLOCK * blocks
     lanes = max(blocked, m)
     rest = blocks * block
+    plan.afford(windows[2] * n * m)
     layer = _Layer(plan, op, m, lanes, rest + (lanes - blocked) * n)
-    row, empty, w = bytearray(padded), bytes(padded), op.weights(1)
-    for i in range(lanes):
-        if i < m:
-            w.row(i, n, row)
+    row, w = bytearray(n), op.weights(1)
+    for i in range(m):
+        w.row(i, n, row)
         if i < blocked:
-            place = i // int8.BLOCK * block + i % int8.BLOCK
-            layer.pack(i, row if i < m else empty, 0, 1, place, int8.BLOCK, padded)
+            layer.pack(i, row, 0, 1, i // int8.BLOCK * block + i % int8.BLOCK, int8.BLOCK, n)
         else:
             layer.pack(i, row, 0, 1, rest + (i - blocked) * n, 1, n)
     calls = []
     for part in _slices(windows, 0, blocked, padded, int8.BLOCK):
-        calls.append((int8.dense, part, padded, part[1] // int8.BLOCK, part[0] * padded, ()))
+        calls.append((int8.dense, part, n, part[1] // int8.BLOCK, part[0] * padded, ()))
     for part in _slices(windows, blocked, lanes, n * 5 // 4, 1):
         calls.append((int8.dot, part, n, part[1], rest + (part[0] - blocked) * n, ()))
     layer.finish(calls, activation)
@@ -115,6 +114,7 @@ def _dense(plan, op, windows, n, m, activation):
 def _depthwise(plan, op, windows, n, m, activation):
     most = SLICE // (2 * int8.LANES)
     check(n <= most, f"more than {most} products per output")
+    plan.afford(windows[2] * n * m)
     layer = _Layer(plan, op, m, max(m, int8.LANES), n * m + int8.SLACK, 3)
     op.weights(1).copy(layer.constants, layer.weights)
     for i in range(m):
@@ -164,37 +164,31 @@ class _Layer:
         self._bias = op.bias(2, m)
         self._x, self._w, self._y = op.input(0), w, op.output(0)
         self._multipliers, self._largest = [], []
+        self._out = self._y.write(plan)
         self.weights = 4 * lanes + SCALING * m
         self.constants = plan.constants(self.weights + size)
 
     def pack(self, i, source, at, step, target, target_step, n):
-        """Weights of lane i, in their order, to their place (see int8.pack); its bias, and its multiplier."""
+        """Weights of output i, in their order, to their place (see int8.pack); its bias, and its multiplier."""
         table = array("i", (at, step, self.weights + target, target_step, n, 0, 0))
         int8.pack(source, self.constants, table)
-        b = 0
-        if i < self._m:
-            total, span = table[5] - 128 * n, table[6]
-            b = self._bias(i)
-            zero = self._x.zero()
-            up, down = (span + total) // 2, (span - total) // 2  # sums of the weights above 0, and below
-            largest = abs(b) + max(up * (255 - zero) + down * zero, down * (255 - zero) + up * zero)
-            check(largest < int8.LIFT, OUT_OF_RANGE)
-            self._largest.append(largest)
-            scales = [
-                quantize.scale(bits) for bits in (self._x.scale_bits(), self._w.scale_bits(i), self._y.scale_bits())
-            ]
-            self._multipliers.append(quantize.product(*scales))
-            b -= zero * total
-        struct.pack_into("<i", self.constants, 4 * i, b + int8.LIFT)
+        total, span = table[5] - 128 * n, table[6]
+        up, down = (span + total) // 2, (span - total) // 2  # sums of the weights above 0, and below
+        bias, zero = self._bias(i), self._x.zero()
+        largest = abs(bias) + max(up * (255 - zero) + down * zero, down * (255 - zero) + up * zero)
+        check(largest < int8.LIFT, OUT_OF_RANGE)
+        self._largest.append(largest)
+        scales = self._x.scale_bits(), self._w.scale_bits(i), self._y.scale_bits()
+        self._multipliers.append(quantize.product(*[quantize.scale(bits) for bits in scales]))
+        struct.pack_into("<i", self.constants, 4 * i, bias - zero * total + int8.LIFT)
 
     def finish(self, calls, activation):
         """The calls: (kernel, slice, n, what it counts outputs in, offset in the weights, rest of its table)."""
         plan, m = self._plan, self._m
         scaling = _scaling(self.constants, 4 * self._lanes, self._multipliers, self._largest, self._y.zero())
-        self._multipliers = self._largest = multipliers = largest = None
         tidy()  # what follows lasts
         size = max([max(call[1][1], int8.LANES) * call[1][4] for call in calls])
-        acc, out = plan.block(4 * size), self._y.write(plan)
+        acc, out = plan.block(4 * size), self._out
         for kernel, part, n, units, at, rest in calls:
             first, lanes, address, step, windows, window, cost = part
             outputs = min(first + lanes, m) - first
@@ -202,7 +196,7 @@ class _Layer:
             items.extend(rest)
             plan.call(kernel, self.constants, items, outputs * windows * n, cost)
             y = out[0], out[1] + window * m + first
-            _requantise(plan, self.constants, (acc, windows, outputs, 4 * lanes, y, m), scaling, first)
+            _requantise(plan, self.constants, (acc, 0, windows, outputs, 4 * lanes, y, m), scaling, first)
         _clip(plan, self._y, out, activation)
 
 
@@ -221,10 +215,11 @@ def _scaling(constants, at, multipliers, largest, zero):
 
 
 def _requantise(plan, constants, place, scaling, first=0):
-    """The second half. place: accumulators, windows, outputs of each, step, target, step; from output `first` on."""
-    acc, windows, outputs, step, target, target_step = place
+    """The second half, from output `first` on. place: block of accumulators, index of the first, windows, outputs of
+    each, step, target, step."""
+    acc, at, windows, outputs, step, target, target_step = place
     plan.use(acc)
-    items = [(acc, 0), windows, outputs, step, target, target_step]
+    items = [(acc, 4 * at), windows, outputs, step, target, target_step]
     items.extend(scaling(first))
     plan.call(int8.requantise, constants, items, cost=windows * outputs * REQUANTISING)
 
@@ -266,7 +261,9 @@ def add(plan, op):
 def _elementwise(plan, op, constants, acc, scaling):
     y = op.output(0)
     out = y.write(plan)
-    _requantise(plan, constants, (acc, y.size, 1, 4, out, 1), scaling)
+    most = SLICE // REQUANTISING
+    for at in range(0, y.size, most):
+        _requantise(plan, constants, (acc, at, min(most, y.size - at), 1, 4, (out[0], at), 1), scaling)
     _clip(plan, y, out, op.options.byte(0))
 
 

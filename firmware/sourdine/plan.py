@@ -90,11 +90,15 @@ class Plan:
         """The first content of a kept block."""
         self._loads.append((block, content))
 
+    def afford(self, macs):
+        """ModelError if so many multiplications more would be too many."""
+        if self.macs + macs > self.macs_max:
+            raise ModelError(f"more than {self.macs_max} multiplications a step")
+
     def call(self, kernel, constants, items, macs=0, cost=0):
         """A kernel call; items: its table, an address in the arena as (block, offset). It costs macs at least."""
+        self.afford(macs)
         self.macs += macs
-        if self.macs > self.macs_max:
-            raise ModelError(f"more than {self.macs_max} multiplications a step")
         if len(self._calls) >= CALLS_MAX:
             raise ModelError(f"more than {CALLS_MAX} calls a step")
         cost = max(cost, macs)

@@ -25,22 +25,22 @@ def layer(kernel, x, w, bias, n, m, windows, step):
     if kernel is int8.dense:
         units = -(-m // int8.BLOCK)
         lanes, padded = int8.BLOCK * units, -(-n // int8.GROUP) * int8.GROUP
-        full = np.full((lanes, padded), 128, np.uint8)
+        full = np.zeros((lanes, padded), np.uint8)
         full[:m, :n] = rows
-        packed, n = full.reshape(units, int8.BLOCK, padded).transpose(0, 2, 1).tobytes(), padded
+        packed = full.reshape(units, int8.BLOCK, padded).transpose(0, 2, 1).tobytes()
     elif kernel is int8.depthwise:
         lanes = max(m, int8.LANES)
         packed, rest = rows.T.tobytes() + b"\x55" * int8.SLACK, (m,)
     else:
         packed = rows.tobytes()
-    at = len(x) + int8.SLACK + 3 & ~3
-    arena, weights = bytearray(b"\xaa" * (at + 4 * windows * lanes)), bytearray(4 * lanes + len(packed))
+    at = len(x) + 3 & ~3  # the accumulators are what dense() reads too far
+    arena, weights = bytearray(b"\xaa" * (at + 4 * windows * lanes + int8.SLACK)), bytearray(4 * lanes + len(packed))
     arena[: len(x)] = x
     weights[: 4 * lanes] = (np.resize(np.asarray(bias, np.int64), lanes) + LIFT).astype("<i4").tobytes()
     weights[4 * lanes :] = packed
     kernel(arena, weights, table(0, step, windows, n, units, 4 * lanes, 0, at, 4 * lanes, *rest))
     assert arena[:at] == x + b"\xaa" * (at - len(x))
-    return np.frombuffer(bytes(arena[at:]), "<i4").astype(np.int64).reshape(windows, lanes)[:, :m] - LIFT
+    return np.frombuffer(bytes(arena[at : -int8.SLACK]), "<i4").astype(np.int64).reshape(windows, lanes)[:, :m] - LIFT
 
 
 def signed(data):

@@ -103,6 +103,16 @@ def test_add_and_mul_equal_the_reference(name, activation, seed):
     assert np.array_equal(ours(data, inputs), theirs(data, inputs))
 
 
+def test_a_sum_of_many_is_requantised_in_slices():
+    random = np.random.default_rng(6)
+    net = Net()
+    a, b, y = (net.tensor([1, 7000], scale, zero) for scale, zero in ((0.05, 3), (0.2, -9), (0.18, 0)))
+    net.op("ADD", [a, b], [y])
+    data = net.build([a, b], [y])
+    inputs = list(random.integers(-128, 128, (2, 1, 7000)).astype(np.int8))
+    assert np.array_equal(ours(data, inputs), theirs(data, inputs))
+
+
 @pytest.mark.parametrize("name", ["ADD", "MUL"])
 @pytest.mark.parametrize("shape", [[40], [1, 1, 40], [1, 1, 1], [3, 40]])
 def test_add_and_mul_spread_a_smaller_constant(name, shape):

@@ -70,7 +70,7 @@ def test_convolutions_equal_the_reference(seed, size, kernel, strides, dilation,
     agree(net, [x], [y], [codes(random, 1, *size)], [codes(random, 1, *size)])
 
 
-@given(seeds, st.integers(1, 3), st.integers(1, 40), st.integers(1, 5), st.booleans())
+@given(seeds, st.integers(1, 3), st.integers(1, 40), st.integers(1, 70), st.booleans())
 def test_dense_layers_equal_the_reference(seed, rows, n, m, per_channel):
     random = np.random.default_rng(seed)
     net = Net()
