@@ -14,6 +14,7 @@ import soundfile
 
 import ears
 from chip import hearing
+from nets import Net, ours, theirs
 from sourdine import frontend, tflite
 from sourdine_tools.chip import mpy
 from sourdine_tools.chip.core import Core
@@ -60,6 +61,40 @@ def test_a_net_of_every_operator_scores_as_the_reference(chip):
     model = tflite.Model(base64.b64decode(golden["model"]))
     scores = [model.step(array("b", noise(step))) for step in range(len(golden["scores"]))]
     assert scores == golden["scores"]
+
+
+def layer(random: np.random.Generator, name: str) -> tuple[bytes, list[int], tuple[int, ...]]:
+    """A net of one layer: the file, its input's shape, and (inputs per output, outputs, windows)."""
+    n, m, windows = int(random.integers(1, 40)), int(random.integers(1, 70)), int(random.integers(1, 5))
+    depthwise, strides = name == "DEPTHWISE_CONV_2D", {"strideH": 1, "strideW": 1}
+    shapes, options = {
+        "FULLY_CONNECTED": (([windows, n], [m, n], [windows, m]), {}),
+        "CONV_2D": (([1, windows, 1, n], [m, 1, 1, n], [1, windows, 1, m]), {"padding": 1, **strides}),
+        "DEPTHWISE_CONV_2D": (
+            ([1, n + windows - 1, 1, m], [1, n, 1, m], [1, windows, 1, m]),
+            {"padding": 1, "depthMultiplier": 1, **strides},
+        ),
+    }[name]
+    scale_x, scale_y = np.exp(random.uniform(-4, 0, 2))
+    zero_x, zero_y = (int(zero) for zero in random.integers(-128, 128, 2))
+    scales = np.exp(random.uniform(-7, -5, 1 if name == "FULLY_CONNECTED" else m))
+    net = Net()
+    x, y = net.tensor(shapes[0], scale_x, zero_x), net.tensor(shapes[2], scale_y, zero_y)
+    w = net.tensor(shapes[1], scales, data=random.integers(-127, 128, shapes[1]), axis=3 if depthwise else 0)
+    bias = net.tensor([m], scales * scale_x, data=random.integers(-3000, 3000, m), kind="int32")
+    net.op(name, [x, w, bias], [y], **options)
+    return net.build([x], [y]), shapes[0], (n, m, windows)
+
+
+@pytest.mark.parametrize("name", ["FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"])
+def test_layers_of_any_size_give_what_tflite_micro_gives(chip, name):
+    """Planned and packed as models are: sizes that fill no block, windows that end anywhere, every scale."""
+    random = np.random.default_rng(len(name))
+    for _ in range(40):
+        data, shape, sizes = layer(random, name)
+        steps = [[random.integers(-128, 128, shape).astype(np.int8)] for _ in range(3)]
+        for [got], [expected] in zip(ours(data, *steps), theirs(data, *steps), strict=True):
+            assert np.count_nonzero(got != expected) == 0, sizes
 
 
 def test_samples_to_score_as_the_reference_chain(chip):

@@ -25,7 +25,7 @@ def layer(random, x, shape, weights, biases, acc, row=None):
     places = [constants.place(biases, 4), constants.place(weights)]
     outputs = acc.shape[2]
     lanes = outputs + 4 * int(random.integers(0, 3))  # from one window to the next
-    at = arena.place(np.pad(biased(x), [(0, 0), (0, int8.GROUP - 1)]))
+    at = arena.place(biased(x))
     size = 4 * (lanes * (acc.shape[1] - 1) + max(outputs, int8.LANES))
     out = arena.place(size, 4)
     arena.place(int8.SLACK)
@@ -79,12 +79,12 @@ def dense_layers(random, case, ms):
 @calls("int8")
 def dense(random: np.random.Generator) -> Iterator[Calls]:
     def case(x, zero_x, w, bias, windows, step):
-        """Weights in blocks of 16 outputs; rows of 16, as many as a multiple of four inputs."""
+        """Weights in blocks of 16 outputs: a row of 16 for each input, then rows of 0 to fill the last group."""
         calls, m, n = w.shape
         acc = plain.dense(windows_of(x, windows, step, n), zero_x, w, bias)
-        padded = np.pad(w, [(0, 0), (0, 0), (0, -n % int8.GROUP)])
+        padded = np.pad(w, [(0, 0), (0, 0), (0, -n % int8.GROUP)], constant_values=-128)
         blocks = padded.reshape(calls, -1, int8.BLOCK, padded.shape[2]).transpose(0, 1, 3, 2)
-        shape = step, windows, padded.shape[2], m // int8.BLOCK
+        shape = step, windows, n, m // int8.BLOCK
         return layer(random, x, shape, biased(blocks), lifted(folded(bias, zero_x, w, 2)), acc)
 
     yield from dense_layers(random, case, (16, ((16, 1), (16, 3), (32, 2), (48, 1))))
