@@ -103,6 +103,7 @@ def _dense(plan, op, windows, n, m, activation):
             layer.pack(i, row, 0, 1, i // int8.BLOCK * block + i % int8.BLOCK, int8.BLOCK, n)
         else:
             layer.pack(i, row, 0, 1, rest + (i - blocked) * n, 1, n)
+    layer.scale()
     calls = []
     for part in _slices(windows, 0, blocked, padded, int8.BLOCK):
         calls.append((int8.dense, part, n, part[1] // int8.BLOCK, part[0] * padded, ()))
@@ -119,6 +120,7 @@ def _depthwise(plan, op, windows, n, m, activation):
     op.weights(1).copy(layer.constants, layer.weights)
     for i in range(m):
         layer.pack(i, layer.constants, layer.weights + i, m, i, m, n)
+    layer.scale()
     calls = []
     for part in _slices(windows, 0, m, n * 3 // 2, int8.LANES):
         block, offset = part[2]
@@ -158,6 +160,7 @@ class _Layer:
     """
 
     def __init__(self, plan, op, m, lanes, size, axis=0):
+        tidy()
         w = op.weights(1)
         check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
         self._plan, self._op, self._m, self._lanes = plan, op, m, lanes
@@ -182,11 +185,15 @@ class _Layer:
         self._multipliers.append(quantize.product(*[quantize.scale(bits) for bits in scales]))
         struct.pack_into("<i", self.constants, 4 * i, bias - zero * total + int8.LIFT)
 
+    def scale(self):
+        """All outputs are packed: their scaling, too."""
+        self._scaling = _scaling(self.constants, 4 * self._lanes, self._multipliers, self._largest, self._y.zero())
+        self._multipliers = self._largest = None
+        tidy()
+
     def finish(self, calls, activation):
         """The calls: (kernel, slice, n, what it counts outputs in, offset in the weights, rest of its table)."""
         plan, m = self._plan, self._m
-        scaling = _scaling(self.constants, 4 * self._lanes, self._multipliers, self._largest, self._y.zero())
-        tidy()  # what follows lasts
         size = max([max(call[1][1], int8.LANES) * call[1][4] for call in calls])
         acc, out = plan.block(4 * size), self._out
         for kernel, part, n, units, at, rest in calls:
@@ -196,7 +203,7 @@ class _Layer:
             items.extend(rest)
             plan.call(kernel, self.constants, items, outputs * windows * n, cost)
             y = out[0], out[1] + window * m + first
-            _requantise(plan, self.constants, (acc, 0, windows, outputs, 4 * lanes, y, m), scaling, first)
+            _requantise(plan, self.constants, (acc, 0, windows, outputs, 4 * lanes, y, m), self._scaling, first)
         _clip(plan, self._y, out, activation)
 
 

@@ -12,6 +12,7 @@ from sourdine import int8
 from sourdine.flatbuffer import ModelError
 
 ARENA_MAX = 49_152  # bytes of tensors, states and accumulators; a microWakeWord model takes 8 to 12 thousand
+ARENA_USUAL = 8_192
 WEIGHTS_MAX = 196_608  # bytes of constants
 CALLS_MAX = 512
 VARIABLES_MAX = 32
@@ -54,6 +55,7 @@ class Plan:
         self._moved = self._copies = 0
         self._calls = []  # (kernel, constants, list of ints and (block, offset) pairs)
         self._blocks = []
+        self._place = bytearray(ARENA_USUAL)  # kept free for the arena while the heap is cut up
         self._loads = []  # (block, its first content)
 
     def block(self, size, keep=False):
@@ -124,6 +126,7 @@ class Plan:
     def finish(self):
         """(arena, calls): a bytearray, and (kernel, constants, int32 table) of each call."""
         size = self._lay_out()
+        self._place = None
         tidy()
         arena = bytearray(size)
         for block, content in self._loads:
