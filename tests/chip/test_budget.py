@@ -151,7 +151,7 @@ def test_two_words_share_one_frontend(monkeypatch):
 @pytest.fixture
 def bench(figures, monkeypatch, tmp_path):
     """Runs the command on figures that were counted before, with a history of its own."""
-    monkeypatch.setattr(budget, "measure", lambda models, tell: dict(figures))
+    monkeypatch.setattr(budget, "measure", lambda models, build, tell: dict(figures))
     monkeypatch.setattr(history, "FILE", tmp_path / "chip.json")
     return lambda *options: main(["bench", "chip", *options])
 
@@ -191,6 +191,7 @@ def test_a_damaged_history_is_a_mistake(bench, damage, capsys):
         (["--model", "nowhere.tflite"], "there is no nowhere.tflite"),
         (["--model", "{junk}"], "this model cannot run on the board: this is not a .tflite file"),
         (["--port", "/dev/nowhere", "--record"], "leave one of them out"),
+        (["--accel", "--compare"], "leave --accel out"),
         (["--port", "/dev/nowhere"], "there is no port /dev/nowhere"),
     ],
 )

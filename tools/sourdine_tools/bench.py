@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", action="append", metavar="NAME|PATH", help=f"a model, or several at once ({MODEL} if none is named)"
     )
+    parser.add_argument("--accel", action="store_true", help="with the optional accelerator's kernels")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="every figure as one JSON object")
     form.add_argument("--markdown", action="store_true", help="the tables as docs/performance.md has them")
@@ -35,15 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
     from sourdine_tools.chip import budget, history, report
 
     models = arguments.model or [MODEL]
+    if arguments.record or arguments.compare:
+        if arguments.port:
+            raise Mistake("--record and --compare are about counts, --port about time: leave one of them out")
+        if arguments.accel:
+            raise Mistake("--record and --compare are about what is deployed: leave --accel out")
     if arguments.port:
         from sourdine_tools.chip import silicon
 
-        if arguments.record or arguments.compare:
-            raise Mistake("--record and --compare are about counts, --port about time: leave one of them out")
         timing = silicon.time(arguments.port, models[0], tell)
         print(json.dumps(timing, indent=1) if arguments.json else silicon.text(timing))
         return 0
-    figures = {"date": history.today(), "commit": history.commit()} | budget.measure(models, tell=tell)
+    figures = {"date": history.today(), "commit": history.commit()} | budget.measure(
+        models, "fast" if arguments.accel else "", tell
+    )
     if arguments.json:
         print(json.dumps(figures | {"targets": report.targets(figures)}, indent=1))
     else:

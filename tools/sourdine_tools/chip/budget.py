@@ -64,16 +64,17 @@ ROOMS = {"fft": "FFT", "mel": "channels"}  # of kernels that are not above
 SUMS = {"int8.requantise", "int8.take", "int8.move", "int8.lookup"}  # not counted per multiplication
 
 
-def measure(models: Sequence[str], kernels: workload.Kernels | None = None, tell: Progress = quiet) -> dict[str, Any]:
-    """Count the deployed kernels, or others of the same names, on the workload, with these models loaded at once.
+def measure(models: Sequence[str], build: str = "", tell: Progress = quiet) -> dict[str, Any]:
+    """Count the kernels on the workload, with these models loaded at once.
 
     models  names of models, or paths of .tflite files. Raises Mistake for one that is not there or cannot run.
+    build   whose kernels, as kernels() takes it
     """
     files = {path.stem: path for path in map(find, models)}
-    kernels = mpy.deployed(ARCH) if kernels is None else kernels
+    codes = kernels(build)
     with Core(ARCH, counting=True) as core:
         try:
-            trace = workload.run(core, kernels, {name: path.read_bytes() for name, path in files.items()}, None, tell)
+            trace = workload.run(core, codes, {name: path.read_bytes() for name, path in files.items()}, None, tell)
         except ModelError as error:
             raise Mistake(f"this model cannot run on the board: {error}") from error
     frame = cost(trace.calls, trace.frames)
@@ -81,6 +82,7 @@ def measure(models: Sequence[str], kernels: workload.Kernels | None = None, tell
     interpreter = _interpreter(trace)
     figures = {
         "model": " + ".join(files),
+        "build": build or "viper",
         "workload": workload.SOUND,
         "frames": trace.frames,
         "uncertainty": UNCERTAINTY,
@@ -93,7 +95,7 @@ def measure(models: Sequence[str], kernels: workload.Kernels | None = None, tell
         "models": nets,
         "interpreter": interpreter,
         "heap": _heap(trace, files.values()),
-        "native_code": {module: sum(map(len, codes.values())) for module, codes in kernels.items()},
+        "native_code": {module: sum(map(len, each.values())) for module, each in codes.items()},
         "flash": _flash(files.values()),
     }
     for board in CORES:
@@ -103,6 +105,17 @@ def measure(models: Sequence[str], kernels: workload.Kernels | None = None, tell
         figures[f"longest_ms_{board}"] = round(longest + interpreter["longest_ms"], 4)
         figures[f"rtf_{board}"] = round((busy + interpreter["ms"]) / 1e3 / FRAME_S, 4)
     return figures
+
+
+def kernels(build: str = "") -> dict[str, dict[str, bytes]]:
+    """The deployed kernels; or, where there is one, the C kernel of a build of the accelerator ("plain", "fast")."""
+    deployed = mpy.deployed(ARCH)
+    if not build:
+        return deployed
+    from sourdine_tools import accel
+
+    other = accel.kernels(ARCH, build)
+    return {module: codes | other.get(module, {}) for module, codes in deployed.items()}
 
 
 def find(model: str) -> Path:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from mpremote.transport import TransportError
@@ -17,7 +18,7 @@ from mpremote.transport_serial import SerialTransport
 from sourdine_board.mistake import Mistake
 from sourdine_tools.board_files import survey
 from sourdine_tools.board_link import RESET, Link, ProgramStopped, connect, literal
-from sourdine_tools.chip import budget, mpy, workload
+from sourdine_tools.chip import budget, workload
 from sourdine_tools.chip.core import Core
 from sourdine_tools.chip.pipeline import HERTZ
 from sourdine_tools.progress import Progress, quiet
@@ -26,6 +27,7 @@ from sourdine_tools.release import Release, digest
 FRAMES = 6  # of the voice: two inferences of a model of stride 3
 REPEAT = 15
 TRIES = 5
+ACCELERATOR = "/sourdine/accel.mpy"
 START_S = 5.0  # the program's first line after the reset; it may be unpaired and say nothing
 
 _PREPARE = """
@@ -100,14 +102,13 @@ def time(port: str, model: str, tell: Progress = quiet) -> dict[str, Any]:
     """Time the board on `port`, model the same calls, and restart its program. Raises Mistake."""
     path = budget.find(model)
     sound = list(workload.speech(FRAMES))
-    with Core(budget.ARCH, counting=True) as core:
-        trace = workload.run(core, mpy.deployed(budget.ARCH), {path.stem: path.read_bytes()}, sound)
-    calls = trace.calls + trace.nets[path.stem].calls
-    kernels = list(dict.fromkeys(call.kernel for call in calls))
     with connect(port) as link:
         try:
-            same_kernels(link, kernels, path.stem)
-            hertz = int(link.run(_prepare(kernels, path.name)))
+            build = build_of(link, path)
+            with Core(budget.ARCH, counting=True) as core:
+                trace = workload.run(core, budget.kernels(build), {path.stem: path.read_bytes()}, sound)
+            calls = trace.calls + trace.nets[path.stem].calls
+            hertz = int(link.run(_prepare(list(dict.fromkeys(call.kernel for call in calls)), path.name)))
             for number, block in enumerate(sound):
                 tell(number, len(sound), f"{port} hears blocks of sound")
                 link.run(_BLOCK.format(words=block.tobytes().hex(), timed=number >= workload.LEAD))
@@ -122,16 +123,18 @@ def time(port: str, model: str, tell: Progress = quiet) -> dict[str, Any]:
     return verdict(link, hertz, calls, times)
 
 
-def same_kernels(link: Link, kernels: Sequence[str], model: str) -> None:
-    """Raises Mistake unless the board's files are those that are counted here."""
-    modules = {kernel.partition(".")[0] for kernel in kernels} | {"frontend", "tflite"}
-    wanted = Release.build(link.arch).hashes
+def build_of(link: Link, model: Path) -> str:
+    """Which kernels the board holds, as budget.kernels() calls them; Mistake unless its files are those of here."""
     found = survey(link).hashes
-    paths = [f"/sourdine/{module}.mpy" for module in sorted(modules)]
-    if any(found.get(path) != wanted[path] for path in paths):
-        raise Mistake(f"{link.port} does not hold this firmware: sourdine flash --port {link.port} --model {model}")
-    if found.get(f"/models/{model}.tflite") != digest(budget.find(model).read_bytes()):
-        raise Mistake(f"{link.port} does not hold this model: sourdine flash --port {link.port} --model {model}")
+    accelerated = ACCELERATOR in found
+    wanted = Release.build(link.arch, accel=accelerated).hashes
+    mend = f"sourdine flash --port {link.port} --model {model.stem}"
+    for path in wanted:
+        if path.startswith("/sourdine/") and found.get(path) != wanted[path]:
+            raise Mistake(f"{link.port} does not hold this firmware: {mend}")
+    if found.get(f"/models/{model.name}") != digest(model.read_bytes()):
+        raise Mistake(f"{link.port} does not hold this model: {mend}")
+    return "fast" if accelerated else ""
 
 
 def verdict(link: Link, hertz: int, calls: Sequence[workload.Call], times: dict[str, list[int]]) -> dict[str, Any]:
