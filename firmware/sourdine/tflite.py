@@ -72,7 +72,7 @@ class Model:
     def reset(self):
         """Forget everything heard, and a step that is not finished."""
         self._slot = 0
-        self._next = len(self._calls)
+        self._next = -1
         for kernel, table in self._starts:
             kernel(self._arena, NOTHING, table)
 
@@ -83,20 +83,22 @@ class Model:
 
     def feed(self, features):
         """The same by single features (int8, channels of them): -1 until `stride` of them are there."""
-        self._idle()
-        if len(features) != self.channels:
-            raise ValueError("features of another size")
-        int8.take(self._arena, features, self._slots[self._slot])
-        self._slot += 1
-        if self._slot < self.stride:
+        slot = self._slot
+        if self._next >= 0 or len(features) != self.channels:
+            self._refuse()
+        int8.take(self._arena, features, self._slots[slot])
+        slot += 1
+        if slot < self.stride:
+            self._slot = slot
             return -1
         self._slot = 0
         return self._run()
 
     def _run(self):
+        arena = self._arena
         for kernel, constants, table in self._calls:
-            kernel(self._arena, constants, table)
-        return self._arena[self._score]
+            kernel(arena, constants, table)
+        return arena[self._score]
 
     def begin(self, features):
         """Start a step in slices, with what step() takes; then call advance() until it is done."""
@@ -108,25 +110,27 @@ class Model:
 
         A call costs up to plan.SLICE, which is about so many multiplications. Allocates nothing.
         """
-        first = self._next
-        if first == len(self._calls):
+        at = first = self._next
+        if first < 0:
             raise ValueError("no step was begun")
-        while self._next < len(self._calls) and (self._next == first or budget >= self._costs[self._next]):
-            kernel, constants, table = self._calls[self._next]
+        while at == first or budget >= self._costs[at]:
+            kernel, constants, table = self._calls[at]
             kernel(self._arena, constants, table)
-            budget -= self._costs[self._next]
-            self._next += 1
-        return self._arena[self._score] if self._next == len(self._calls) else -1
+            budget -= self._costs[at]
+            at += 1
+            if at == len(self._calls):
+                self._next = -1
+                return self._arena[self._score]
+        self._next = at
+        return -1
 
     def _take(self, features):
-        self._idle()
-        if len(features) != self.stride * self.channels:
-            raise ValueError("features of another size")
+        if self._next >= 0 or len(features) != self.stride * self.channels:
+            self._refuse()
         int8.take(self._arena, features, self._all)
 
-    def _idle(self):
-        if self._next < len(self._calls):
-            raise ValueError("the step before is not finished")
+    def _refuse(self):
+        raise ValueError("features of another size" if self._next < 0 else "the step before is not finished")
 
 
 def _ends(graph):
