@@ -30,6 +30,7 @@ ours = False  # whether the firmware runs
 locked = metered = False  # whether it may not allocate; whether it is counted what it does
 mark = taken = turns = 0
 broken = None
+held = []  # bytes of the heap in use, garbage apart: before and after
 early_us = late_us = work_us = 0  # of the worst fence, either way; of the longest turn, waiting for sound apart
 read_us = 0  # when the last read returned
 
@@ -170,8 +171,11 @@ def watched_turn(self):
         turn(self)
         return
     was, locked, metered = locked, during("lock") and broken is None, during("meter")
+    if was != locked:
+        gc.collect()
+        held.append(gc.mem_alloc())
     if was and not locked:
-        tell(self, turns=turns, broken=broken)
+        tell(self, turns=turns, broken=broken, held=held)
     if metered:
         if gc.mem_alloc() > HEAP:
             gc.collect()

@@ -116,7 +116,7 @@ def test_a_press_at_any_moment_of_a_block_lets_nothing_captured_later_out_and_no
         pressed.append(at + 2.0 + n * 0.0009)  # 0.9 ms later each time: all over a block
         sounds += [(at, wake), (at + 1.1, command)]
         events += [f"press {pressed[-1]:.4f}", f"release {pressed[-1] + 0.5:.4f}"]
-    costs = '[costs]\n"sourdine.frontend.Frontend.feed" = 2000\n"sourdine.tflite.Model.step" = 4000\n'
+    costs = '[costs]\n"sourdine.frontend.Frontend.feed" = 2000\n"sourdine.tflite.Model._run" = 4000\n'
     house.play(WAKE_AT + presses * every_s, sounds, ", ".join(events), more=costs)
     assert house.reasons() == [spec.MUTE] * presses
     at = house.arrived()
