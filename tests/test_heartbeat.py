@@ -43,8 +43,6 @@ WAITS = {
     *(
         "idle",
         "wait_for",
-        "join",
-        "acquire",
         "fsformat",
         "mkfs",
         "mount",
