@@ -10,49 +10,13 @@ ROOT = Path(__file__).parents[1]
 FIRMWARE = sorted((ROOT / "firmware/sourdine").glob("*.py"))
 TABLE = (ROOT / "docs/heartbeat.md").read_text().partition("## Every call that may wait")[2].partition("\n## ")[0]
 
-# What C may stay in: devices, flash, network, memory. By name, whatever object it belongs to.
-WAITS = {
-    *("readinto", "recv_into", "write", "sleep_ms", "sleep_us", "sleep", "bitstream", "read_uv", "read_u16"),
-    *("isconnected", "active", "disconnect", "config", "scan", "getaddrinfo", "poll", "ipoll", "select"),
-    *(
-        "wrap_socket",
-        "do_handshake",
-        "send",
-        "sendall",
-        "recv",
-        "accept",
-        "set_blob",
-        "get_blob",
-        "commit",
-        "erase_key",
-    ),
-    *(
-        "collect",
-        "print",
-        "input",
-        "open",
-        "read",
-        "readline",
-        "load",
-        "loads",
-        "dump",
-        "WDT",
-        "deepsleep",
-        "lightsleep",
-    ),
-    *(
-        "idle",
-        "wait_for",
-        "fsformat",
-        "mkfs",
-        "mount",
-        "umount",
-        "sync",
-        "remove",
-        "rename",
-        "update",
-    ),
-}
+# What C may stay in, by name, whatever object it belongs to.
+DEVICES = "readinto write sleep sleep_ms sleep_us bitstream read_uv read_u16 WDT idle deepsleep lightsleep"
+NETWORK = "recv_into recv send sendall accept getaddrinfo poll ipoll select wrap_socket do_handshake"
+RADIO = "isconnected active disconnect config scan"
+FLASH = "set_blob get_blob erase_key commit open read readline load loads dump mount umount mkfs sync remove rename"
+REST = "collect print input update wait_for"
+WAITS = {*DEVICES.split(), *NETWORK.split(), *RADIO.split(), *FLASH.split(), *REST.split()}
 CONNECTS = {"connect", "close"}  # common words: only where a device or a socket is meant
 # Calls of the platform's modules that only look, or set something up.
 QUICK = {
