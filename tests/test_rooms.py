@@ -29,9 +29,11 @@ MAY_IMPORT = {  # module → the only firmware files that may import it
     "sourdine.hardware": {"app"},
     "sourdine.mic": {"app"},
     "sourdine.app": set(),  # main.py alone
+    "sourdine.accel": {"native"},
+    "sourdine.proof": {"native"},
 }
 DECIDES = "gate wake wire talk outbox ledger endpoint mute mic speaker light"
-COMPUTES = "frontend dsp fft mel tables tflite flatbuffer graph plan layers operators int8 quantize spec"
+COMPUTES = "frontend dsp fft mel tables tflite flatbuffer graph plan layers operators int8 quantize spec proof"
 NO_INPUT_OUTPUT = {*DECIDES.split(), *COMPUTES.split()}
 PURE = {"array", "gc", "micropython", "struct", "collections", "math", "hashlib", "binascii", "json", "sourdine"}
 # Wake.load reads the model's two files before anything listens: see its docstring.

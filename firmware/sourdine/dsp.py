@@ -5,6 +5,7 @@ unsigned, so nothing may depend on either: no result leaves 32 bits (tests/viper
 and signed samples are read as 16-bit cells, `((a[i] & 0xFFFF) ^ 0x8000) - 0x8000`; ptr16 itself yields 0..65535.
 """
 
+from sourdine import native
 from sourdine.native import micropython, ptr16, ptr32
 
 
@@ -123,3 +124,6 @@ def window(x: ptr16, weights: ptr16, out: ptr16, n: int) -> int:
         weights = ptr16(int(weights) + 2)
         out = ptr16(int(out) + 2)
     return largest & 0x7FFF
+
+
+native.accelerate("dsp", globals())

@@ -12,6 +12,7 @@ Source: kissfft v130 (kiss_fft.c: kf_bfly4, kf_work; tools/kiss_fftr.c: kiss_fft
 
 from array import array
 
+from sourdine import native
 from sourdine.native import micropython, ptr8, ptr16, ptr32
 
 LOWEST = 5  # the first bin that spectrum() delivers
@@ -210,3 +211,6 @@ def spectrum(cells: ptr16, factors: ptr16, out: ptr32):
         factors = ptr16(int(factors) + 4)
         out = ptr32(int(out) + 4)
         high = ptr32(int(high) - 4)
+
+
+native.accelerate("fft", globals())

@@ -21,6 +21,7 @@ are the identity sum(x * w) = sum((x + 128) * (w + 128)) - 128 * sum(x + 128) - 
 """
 # fmt: off
 
+from sourdine import native
 from sourdine.native import micropython, ptr8, ptr16, ptr32
 
 LIFT = 1 << 29  # written out in requantise(), where a name would cost a look-up
@@ -478,3 +479,6 @@ def pack(p: ptr8, w: ptr8, table: ptr32):
         n -= 1
     table[5] = s
     table[6] = a
+
+
+native.accelerate("int8", globals())

@@ -6,6 +6,7 @@ is made from halves. Why 32 bits suffice is said for any input whatever, not for
 Source: TFLM microfrontend (filterbank.c, noise_reduction.c, pcan_gain_control.c, log_scale.c).
 """
 
+from sourdine import native
 from sourdine.native import micropython, ptr8, ptr16, ptr32, uint
 
 
@@ -254,3 +255,6 @@ def quantize(x: ptr16, out: ptr8, n: int):
         out[0] = y
         x = ptr16(int(x) + 2)
         out = ptr8(int(out) + 1)
+
+
+native.accelerate("mel", globals())

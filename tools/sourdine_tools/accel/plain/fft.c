@@ -32,3 +32,52 @@ KERNEL int32_t scatter(const uint16_t *x, uint16_t *out, const uint8_t *order, i
     }
     return shift;
 }
+
+KERNEL void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
+{
+    for (int32_t k = 0; k < m; k++, cells += 2, factors += 6) {
+        int32_t w[6];
+        for (int i = 0; i < 6; i++)
+            w[i] = factors[i] - 0x8000;
+        for (int32_t start = 0; start < 512; start += 8 * m) {
+            uint16_t *p = cells + start;
+            int32_t re[4], im[4];
+            re[0] = QUARTER(p[0]) + 24577; // back to v + 32768
+            im[0] = QUARTER(p[1]) + 24577;
+            for (int i = 1; i < 4; i++) {
+                int32_t x = QUARTER(p[2 * m * i]) - 8191, y = QUARTER(p[2 * m * i + 1]) - 8191;
+                re[i] = ROUNDED(x * w[2 * i - 2] - y * w[2 * i - 1]);
+                im[i] = ROUNDED(x * w[2 * i - 1] + y * w[2 * i - 2]);
+            }
+            int32_t ar = re[0] - re[2], ai = im[0] - im[2], cr = re[0] + re[2], ci = im[0] + im[2];
+            int32_t br = re[1] - re[3], bi = im[1] - im[3], dr = re[1] + re[3], di = im[1] + im[3];
+            p[0] = (uint16_t)(cr + dr);
+            p[1] = (uint16_t)(ci + di);
+            p[2 * m] = (uint16_t)(ar + bi);
+            p[2 * m + 1] = (uint16_t)(ai - br);
+            p[4 * m] = (uint16_t)(cr - dr);
+            p[4 * m + 1] = (uint16_t)(ci - di);
+            p[6 * m] = (uint16_t)(ar - bi);
+            p[6 * m + 1] = (uint16_t)(ai + br);
+        }
+    }
+}
+
+KERNEL void spectrum(const uint16_t *cells, const uint16_t *factors, uint32_t *out)
+{
+    uint32_t *high = out + 246; // bin 251
+    const uint16_t *p = cells + 10, *q = cells + 502;
+    for (; p <= q; p += 2, q -= 2, factors += 2) {
+        int32_t ar = HALF(p[0]), ai = HALF(p[1]), br = HALF(q[0]), bi = HALF((65536 - q[1]) & 0xFFFF);
+        int32_t x = ar - br, y = ai - bi, c = factors[0] - 0x8000, s = factors[1] - 0x8000;
+        ar += br - 32766;
+        ai += bi - 32766;
+        int32_t tr = (int16_t)ROUNDED(x * c - y * s), ti = (int16_t)ROUNDED(x * s + y * c);
+        x = (ar + tr) >> 1;
+        y = (ai + ti) >> 1;
+        *out++ = (uint32_t)(x * x + y * y);
+        x = (ar - tr) >> 1;
+        y = (ti - ai) >> 1;
+        *high-- = (uint32_t)(x * x + y * y);
+    }
+}

@@ -2,6 +2,8 @@
 
 #include "viper.h"
 
+#define LIFT (1 << 29)
+
 KERNEL void take(uint8_t *arena, const uint8_t *features, const int32_t *table)
 {
     uint8_t *target = arena + table[0];
@@ -15,7 +17,11 @@ KERNEL void move(uint8_t *arena, const uint8_t *weights, const int32_t *table)
         const uint8_t *source = arena + table[0];
         uint8_t *target = arena + table[2];
         for (int32_t count = table[5]; count; count--) {
-            for (int32_t i = 0; i < table[4]; i++)
+            int32_t i = 0;
+            if ((((word)source | (word)target) & 3) == 0)
+                for (; i + 4 <= table[4]; i += 4)
+                    *(uint32_t *)(target + i) = *(const uint32_t *)(source + i);
+            for (; i < table[4]; i++)
                 target[i] = source[i];
             source += table[1];
             target += table[3];
@@ -23,36 +29,58 @@ KERNEL void move(uint8_t *arena, const uint8_t *weights, const int32_t *table)
     }
 }
 
+// Offsets in the tables of the kernels that accumulate.
+enum { X, STEP, WINDOWS, N, M, W, BIAS, ACC, ACC_STEP, ROW };
+
 KERNEL void dense(uint8_t *arena, const uint8_t *weights, const int32_t *table)
 {
-    const uint8_t *x = arena + table[0];
-    const int32_t *bias = (const int32_t *)(weights + table[6]);
-    int32_t *out = (int32_t *)(arena + table[7]), n = table[3], m = table[4];
-    for (int32_t windows = table[2]; windows; windows--, x += table[1]) {
-        const uint8_t *w = weights + table[5];
-        int32_t sum = 0;
+    const uint8_t *x = arena + table[X];
+    uint8_t *acc = arena + table[ACC];
+    int32_t n = table[N];
+    for (int32_t windows = table[WINDOWS]; windows; windows--, x += table[STEP], acc += table[ACC_STEP]) {
+        const uint8_t *w = weights + table[W];
+        const int32_t *bias = (const int32_t *)(weights + table[BIAS]);
+        int32_t *out = (int32_t *)acc, sum = 0;
         for (int32_t k = 0; k < n; k++)
             sum += x[k];
-        for (int32_t i = 0; i < m; i++, w += n) {
-            int32_t s = bias[i] - 128 * sum;
-            for (int32_t k = 0; k < n; k++)
-                s += x[k] * w[k];
-            *out++ = s;
+        for (int32_t blocks = table[M]; blocks; blocks--, w += 16 * ((n + 7) & ~7))
+            for (int32_t i = 0; i < 16; i++) {
+                int32_t s = *bias++ - 128 * sum;
+                for (int32_t k = 0; k < n; k++)
+                    s += x[k] * w[16 * k + i];
+                *out++ = s;
+            }
+    }
+}
+
+KERNEL void dot(uint8_t *arena, const uint8_t *weights, const int32_t *table)
+{
+    const uint8_t *x = arena + table[X];
+    uint8_t *acc = arena + table[ACC];
+    const int32_t *bias = (const int32_t *)(weights + table[BIAS]);
+    for (int32_t windows = table[WINDOWS]; windows; windows--, x += table[STEP], acc += table[ACC_STEP]) {
+        const uint8_t *w = weights + table[W];
+        for (int32_t i = 0; i < table[M]; i++) {
+            int32_t s = bias[i];
+            for (int32_t k = 0; k < table[N]; k++)
+                s += x[k] * (*w++ - 128);
+            ((int32_t *)acc)[i] = s;
         }
     }
 }
 
 KERNEL void depthwise(uint8_t *arena, const uint8_t *weights, const int32_t *table)
 {
-    const uint8_t *x = arena + table[0], *w = weights + table[5];
-    const int32_t *bias = (const int32_t *)(weights + table[6]);
-    int32_t *out = (int32_t *)(arena + table[7]), n = table[3], m = table[4];
-    for (int32_t windows = table[2]; windows; windows--, x += table[1])
-        for (int32_t i = 0; i < m; i++) {
+    const uint8_t *x = arena + table[X], *w = weights + table[W];
+    uint8_t *acc = arena + table[ACC];
+    const int32_t *bias = (const int32_t *)(weights + table[BIAS]);
+    int32_t row = table[ROW], channels = table[M] < 32 ? 32 : table[M]; // the viper kernel's lanes, where there are fewer
+    for (int32_t windows = table[WINDOWS]; windows; windows--, x += table[STEP], acc += table[ACC_STEP])
+        for (int32_t i = 0; i < channels; i++) {
             int32_t s = bias[i];
-            for (int32_t k = 0; k < n; k++)
-                s += x[k * m + i] * (w[k * m + i] - 128);
-            *out++ = s;
+            for (int32_t k = 0; k < table[N]; k++)
+                s += x[k * row + i] * (w[k * row + i] - 128);
+            ((int32_t *)acc)[i] = s;
         }
 }
 
@@ -84,19 +112,23 @@ static inline int32_t high_product(int32_t a, int32_t multiplier)
     return a1 * m1 + (u >> 16) + (v >> 15) + (low >> 16);
 }
 
+// What rounding to Q31 and then to places does, as TFLM does it.
+static inline int32_t scaled(int32_t a, int32_t multiplier, int32_t shift)
+{
+    int32_t left = shift > 31 ? shift - 32 : 0, right = shift > 31 ? 0 : shift;
+    int32_t r = high_product(a << left, multiplier);
+    return right ? (r - (r < 0) + (1 << (right - 1))) >> right : r;
+}
+
 KERNEL void requantise(uint8_t *arena, const uint8_t *weights, const int32_t *table)
 {
-    const int32_t *acc = (const int32_t *)(arena + table[0]), *multipliers = (const int32_t *)(weights + table[3]);
-    const uint8_t *shifts = weights + table[4];
-    uint8_t *out = arena + table[5];
-    for (int32_t windows = table[1]; windows; windows--)
+    const uint8_t *acc = arena + table[0], *shifts = weights + table[8];
+    const int32_t *multipliers = (const int32_t *)(weights + table[7]);
+    uint8_t *out = arena + table[4];
+    for (int32_t windows = table[1]; windows; windows--, acc += table[3], out += table[5])
         for (int32_t i = 0; i < table[2]; i++) {
-            int32_t e = shifts[i], left = e > 31 ? e - 32 : 0, right = e > 31 ? 0 : e;
-            int32_t r = high_product((*acc++ - table[9]) << left, multipliers[i]);
-            if (right)
-                r = (r - (r < 0) + (1 << (right - 1))) >> right;
-            r += table[6];
-            *out++ = (uint8_t)(r < table[7] ? table[7] : r > table[8] ? table[8] : r);
+            int32_t y = scaled(((const int32_t *)acc)[i] - LIFT, multipliers[i], shifts[i]) + table[13];
+            out[i] = (uint8_t)(y < 0 ? 0 : y > 255 ? 255 : y);
         }
 }
 

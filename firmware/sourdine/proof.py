@@ -1,0 +1,188 @@
+"""Whether the accelerator's kernels do what viper's do: both run on the same data, once, when a room is imported.
+
+The data is made here: numbers of every length, edges, and tables as the callers make them. Each buffer lies between
+guard bytes, so that a write beside it is seen, and one buffer given twice stays one. This finds mistakes, not malice:
+whoever can write the accelerator to the board can write all other files there, too.
+"""
+
+from array import array
+
+from sourdine import tables
+
+GUARD = 16  # bytes before and after each buffer
+CHANNELS = 40
+
+
+class Noise:
+    """Numbers that look random and are the same on every board."""
+
+    def __init__(self, seed):
+        self._state = seed
+
+    def below(self, limit):
+        """0..limit - 1, limit <= 32768."""
+        self._state = self._state * 25173 + 13849 & 0xFFFF
+        return (self._state >> 1) * limit >> 15
+
+    def bytes(self, n):
+        return bytes([self.below(256) for _ in range(n)])
+
+    def cells(self, n, limit):
+        """n uint16 below limit."""
+        return array("H", [self.below(limit) for _ in range(n)])
+
+    def words(self, n, bits):
+        """n uint32 of every length from 0 to so many bits; the first is the largest."""
+        values = [self.below(1 << 15) << 17 | self.below(1 << 15) << 2 | 1 << 31 for _ in range(n)]
+        values = [value >> (32 - bits + i % (bits + 1)) for i, value in enumerate(values)]
+        values[0] = (1 << bits) - 1
+        return array("I", values)
+
+
+def choose(room, kernels, accel):
+    """Put what is equal in place; [(name, why not)] of what is not."""
+    refused = {}
+    tried = set()
+    for name, *arguments in CASES[room](kernels):
+        tried.add(name)
+        if name not in refused:
+            why = difference(kernels[name], getattr(accel, name, None), arguments)
+            if why:
+                refused[name] = why
+    for name in tried:
+        if name not in refused:
+            kernels[name] = getattr(accel, name)
+    return sorted(refused.items())
+
+
+def difference(viper, fast, arguments):
+    """Why `fast` is not to be used; None if it does with these arguments what viper does."""
+    if fast is None:
+        return "is missing"
+    expected, memory = guarded(arguments)
+    result = viper(*expected)
+    given, touched = guarded(arguments)
+    try:
+        if fast(*given) != result:
+            return "returns something else"
+    except Exception as error:  # noqa: BLE001  whatever it raises, viper does the work
+        return f"raises {error!r}"
+    return None if touched == memory else "writes something else"
+
+
+def guarded(arguments):
+    """(the arguments, each buffer a copy between guards; those copies)."""
+    copies, memory = [], []
+    for i, argument in enumerate(arguments):
+        same = [copy for copy, earlier in zip(copies, arguments[:i]) if earlier is argument]
+        if isinstance(argument, int):
+            copies.append(argument)
+        elif same:
+            copies.append(same[0])
+        else:
+            content = bytes(argument)
+            room = bytearray(b"\xa5" * GUARD + content + b"\x5a" * GUARD)
+            memory.append(room)
+            copies.append(memoryview(room)[GUARD : GUARD + len(content)])
+    return copies, memory
+
+
+def dsp(kernels):
+    noise = Noise(1)
+    edges = b"\0\0\0\x80\xff\xff\xff\x7f\0\0\0\0\xff\xff\xff\xff\0\xe0\xff\xff"
+    for shift in (0, 13, 16):
+        yield "unpack", edges + noise.bytes(60), bytes(40), 20, shift
+    for word in (0, 1, -1, 32767 << 13, 32768 << 13, -32768 << 13, -32769 << 13):
+        yield "unpack", array("i", [word >> 2, word]), bytes(4), 2, 13
+    samples = b"\0\x80\xff\x7f" + noise.bytes(70)
+    yield "energy", b"\0\x80" * 600, 600
+    for n in (0, 1, 37):
+        yield "energy", samples, n
+        yield "copy", samples, bytes(74), n
+    yield "window", samples, array("H", [4096, 4096]) + noise.cells(35, 4097), bytes(74), 37
+    for quiet in (0, 5, -5, 300, -4096):
+        yield "window", array("h", [quiet, quiet >> 1, quiet, 0, quiet]), array("H", [4000] * 5), bytes(10), 5
+
+
+def mel(kernels):
+    noise = Noise(2)
+    for energies in (array("I", [0x7FFFFFFF] * 247), noise.words(247, 31), noise.words(247, 20)):
+        yield "filterbank", energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS, bytes(320)
+    halves = [x * x + x + i for x in (0, 1, 255, 65534, 65535, 65536, 1 << 20, 11863282) for i in (0, 1)]
+    random = noise.words(24, 31)
+    sums = [word for x in halves for word in (x >> 16, x & 0xFFFF)]
+    sums = array("I", sums + [word for x in random for word in (x, noise.below(1 << 15) << 1)])
+    for shift in (0, 1, 15):
+        yield "root", sums, kernels["roots"](), shift, bytes(160)
+    yield "root", sums, kernels["roots"](), 3, sums
+    for bits in (32, 12):
+        estimates = noise.words(CHANNELS, bits)
+        yield "denoise", noise.words(CHANNELS, 24), estimates
+        yield "equalise", noise.words(CHANNELS, 22), estimates, tables.GAINS
+        yield "equalise", noise.words(CHANNELS, bits >> 1), noise.words(CHANNELS, 7), tables.GAINS
+        yield "logarithm", noise.words(CHANNELS, 25), tables.LOG, bytes(80)
+        yield "logarithm", noise.words(CHANNELS, 10), tables.LOG, bytes(80)
+    yield "quantize", array("H", [0, 1242, 664, 665]) + noise.cells(37, 700), bytes(41), 41
+
+
+def fft(kernels):
+    noise = Noise(4)
+    order = kernels["orders"]()
+    for bits in (15, 9, 0):
+        samples = [(1 - noise.below(2) * 2) * (noise.below(1 << 15) >> (15 - bits)) for _ in range(480)]
+        yield "scatter", array("h", samples + [0] * 32), bytes(1024), order, (1 << bits) - 1
+    for m, factors in zip((4, 16, 64), kernels["twiddles"](tables.SINE)):
+        yield "stage", noise.bytes(1024), factors, m
+    factors = kernels["untwiddles"](tables.SINE)
+    for cells in (noise.bytes(1024), bytes(1024), b"\xff" * 1024):
+        yield "spectrum", cells, factors, bytes(4 * 247)
+
+
+def int8(kernels):
+    from sourdine import quantize
+
+    noise = Noise(3)
+    lift = kernels["LIFT"]
+
+    def lifted(n, bits):
+        return array("i", [lift + (1 - noise.below(2) * 2) * word for word in noise.words(n, bits)])
+
+    arena = noise.bytes(60)
+    yield "take", arena, noise.bytes(43), array("i", [16, 43])
+    copies = [4, 0, 40, 200, 40, 40, 3, 20, 104, 320, 104, 103, 1, 121, 20, 425, 21, 19, 2, 160, 4, 468, 3, 2, 3]
+    yield "move", noise.bytes(480), bytes(4), array("i", copies)
+    for n, windows, step in ((40, 1, 40), (13, 2, 3), (3, 1, 1)):
+        x = noise.bytes(48 - n) + bytes(n) + noise.bytes(16)
+        bias = bytes(4) + bytes(lifted(32, 18))
+        w = b"".join([noise.bytes(16 * n) + bytes(-n % 8 * 16) for _ in range(2)])
+        table = array("i", [8, step, windows, n, 2, 132, 4, 64, 132])
+        yield "dense", x + bytes(264), bias + w, table
+        table = array("i", [7, step, windows, n, 3, 132, 4, 64, 16])
+        yield "dot", x + bytes(264), bias + w, table
+    for taps, m in ((5, 40), (3, 5), (1, 33)):
+        row = m + 2
+        w = noise.bytes(row * taps + 31)
+        table = array("i", [3, row, 2, taps, m, 160, 0, 304, 160, row])
+        x = noise.bytes(304)
+        yield "depthwise", x + bytes(320), bytes(lifted(40, 18)) + w, table
+    yield "multiply", noise.bytes(52) + bytes(180), bytes(4), array("i", [1, 43, 9, 5, 128, 77, 52, lift])
+    addends = array("i", [(lift >> 1) + noise.below(1 << 15) - (1 << 14) for _ in range(513)])
+    yield "add", noise.bytes(52) + bytes(180), addends, array("i", [1, 43, 9, 5, 4, 1028, 52])
+    for shift, bits, zero in ((-7, 18, 0), (-1, 10, 128), (3, 8, 255), (-30, 28, 3)):
+        multipliers = [(1 << 30 | noise.below(1 << 15) << 15, shift) for _ in range(20)]
+        if shift == -1:
+            multipliers = [(1 << 30, shift)] * 20  # a quarter: ties
+        for exactly in (False, True):
+            factors, *numbers = quantize.fast(multipliers, [1 << bits] * 20, zero)
+            if exactly:
+                factors, numbers = [0] * 20, [0] * 4
+            constants = bytes(array("H", factors)) + bytes(array("i", [part for part, _ in multipliers]))
+            constants += bytes([32 + shift if shift > 0 else -shift] * 20)
+            table = array("i", [4, 2, 20, 80, 164, 21, 0, 40, 120] + numbers + [zero])
+            yield "requantise", bytes(4) + bytes(lifted(40, bits)) + bytes(44), constants, table
+            near = array("i", [lift + i for i in range(-21, 20)])
+            yield "requantise", bytes(near) + bytes(44), constants, table
+    yield "lookup", noise.bytes(90), noise.bytes(257), array("i", [1, 45, 41, 1])
+
+
+CASES = {"dsp": dsp, "fft": fft, "int8": int8, "mel": mel}
