@@ -73,14 +73,25 @@ def per_frame(figures: dict) -> dict[str, float]:
 
 
 def since(figures: dict) -> str:
-    """The first entry of the history against now."""
+    """The first entry of the history against now: totals and kernels, per frame or inference."""
     first = history.read()[0]
-    now = history.counts(figures)
+    before, now = (by_kernel(counts) for counts in (first["instructions"], history.counts(figures)))
     lines = [["instructions", f"{first['commit']} of {first['date']}", "now", "of it"], ["---", "--:", "--:", "--:"]]
-    for name, before in first["instructions"].items():
-        if name in now:
-            lines.append([name, f"{before:,}", f"{now[name]:,}", f"{now[name] / before:.0%}"])
+    for name in before | now:
+        old, new = before.get(name), now.get(name)
+        share = f"{new / old:.0%}" if old and new else ""
+        lines.append([name, *("" if count is None else f"{count:,}" for count in (old, new)), share])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def by_kernel(counts: dict[str, int]) -> dict[str, int]:
+    """Instructions of the wholes, and of each kernel wherever it is called."""
+    found: dict[str, int] = {}
+    for name, count in counts.items():
+        whole, _, kernel = name.partition(" ")
+        name = f"{whole}, `{kernel.rpartition(' ')[2]}`" if kernel else f"**{whole}**"
+        found[name] = found.get(name, 0) + count
+    return found
 
 
 if __name__ == "__main__":

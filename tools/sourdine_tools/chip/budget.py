@@ -95,8 +95,8 @@ def measure(models: Sequence[str], build: str = "", tell: Progress = quiet) -> d
         "models": nets,
         "interpreter": interpreter,
         "heap": _heap(trace, files.values()),
-        "native_code": {module: sum(map(len, each.values())) for module, each in codes.items()},
-        "flash": _flash(files.values()),
+        "native_code": _native(build),
+        "flash": _flash(files.values(), build),
     }
     for board in CORES:
         busy = frame[f"ms_{board}"] + sum(net[f"ms_{board}"] / net["stride"] for net in nets)
@@ -251,9 +251,20 @@ def held(value: Any, seen: set[int] | None = None) -> int:
     return 0
 
 
-def _flash(models: Iterable[Path]) -> dict[str, int]:
+def _native(build: str) -> dict[str, int]:
+    """Bytes of machine code by module; the accelerator comes on top of viper's."""
+    sizes = {module: sum(map(len, codes.values())) for module, codes in kernels().items()}
+    if build:
+        from sourdine_tools import accel
+
+        sizes["accel"] = sum(len(code) for codes in accel.kernels(ARCH, build).values() for code in codes.values())
+    return sizes
+
+
+def _flash(models: Iterable[Path], build: str) -> dict[str, int]:
     """Bytes on the board's filesystem: the program, each model, and all of it in littlefs's blocks."""
-    program = [len(data) for path, data in Release.build(ARCH).everything.items() if not path.startswith("/models/")]
+    files = Release.build(ARCH, accel=bool(build)).everything
+    program = [len(data) for path, data in files.items() if not path.startswith("/models/")]
     nets = [path.stat().st_size for path in models]
     return {
         "program": sum(program),
