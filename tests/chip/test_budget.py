@@ -208,3 +208,16 @@ def test_a_mistake_is_one_line(options, said, tmp_path, capsys):
 def test_a_model_that_needs_too_much_is_refused_before_it_runs():
     with pytest.raises(Mistake, match="there is no"):
         budget.find("some/where.tflite")
+
+
+# docs/performance.md
+
+
+def test_the_document_has_the_latest_entrys_numbers():
+    """benchmarks/performance.py writes them: no page of numbers that nobody counted."""
+    document = (ROOT / "docs/performance.md").read_text()
+    counted = document.split("<!-- counted -->")[1].split("<!-- end of counted -->")[0]
+    latest = history.read()[-1]
+    missing = [name for name, count in latest["instructions"].items() if f" {count:,} " not in counted]
+    assert missing == []
+    assert f"| {latest['rtf_s3']:.3f} | {latest['rtf_esp32']:.3f} |" in counted

@@ -49,10 +49,11 @@ def read() -> list[dict[str, Any]]:
 
 
 def record(figures: dict[str, Any]) -> bool:
-    """Append today's counts; False if the latest entry has the same ones already."""
+    """Append today's figures; False if the latest entry has the same ones already."""
     entries = read()
     new = entry(figures)
-    if entries and entries[-1]["instructions"] == new["instructions"]:
+    when = {key: new[key] for key in ("date", "commit")}
+    if entries and entries[-1] | when == new:
         return False
     FILE.write_text(json.dumps([*entries, new], indent=1) + "\n")
     return True
