@@ -75,19 +75,21 @@ def move(x: ptr8, y: ptr8, table: ptr32):
     """Copies within the arena, in order; source and target of one copy do not overlap.
 
     table: number of copies, then for each: source, its step, target, its step, size, count. `count` runs of
-    `size` bytes, each `step` further on; all > 0. Goes by words where source and target are multiples of four.
+    `size` bytes, each `step` further on; all > 0. Goes by words where every run starts at multiples of four.
     """
     arena = int(x)
     copies = table[0]
     while copies > 0:
-        source = arena + table[1]
-        target = arena + table[3]
+        x = ptr8(arena + table[1])
+        y = ptr8(arena + table[3])
+        size = table[5]
         count = table[6]
-        while count > 0:
-            x = ptr8(source)
-            y = ptr8(target)
-            end = source + table[5]
-            if not (source | target) & 3:
+        bits = int(x) | int(y)
+        if count > 1:
+            bits |= table[2] | table[4]
+        while True:
+            end = int(x) + size
+            if not bits & 3:
                 last = end - 63
                 while int(x) < last:
                     ptr32(y)[0] = ptr32(x)[0]; ptr32(y)[1] = ptr32(x)[1]; ptr32(y)[2] = ptr32(x)[2]; ptr32(y)[3] = ptr32(x)[3]
@@ -106,19 +108,21 @@ def move(x: ptr8, y: ptr8, table: ptr32):
                     ptr32(y)[0] = ptr32(x)[0]
                     x = ptr8(int(x) + 4)
                     y = ptr8(int(y) + 4)
-            last = end - 7
-            while int(x) < last:
-                y[0] = x[0]; y[1] = x[1]; y[2] = x[2]; y[3] = x[3]
-                y[4] = x[4]; y[5] = x[5]; y[6] = x[6]; y[7] = x[7]
-                x = ptr8(int(x) + 8)
-                y = ptr8(int(y) + 8)
+            else:
+                last = end - 7
+                while int(x) < last:
+                    y[0] = x[0]; y[1] = x[1]; y[2] = x[2]; y[3] = x[3]; y[4] = x[4]; y[5] = x[5]; y[6] = x[6]; y[7] = x[7]
+                    x = ptr8(int(x) + 8)
+                    y = ptr8(int(y) + 8)
             while int(x) < end:
                 y[0] = x[0]
                 x = ptr8(int(x) + 1)
                 y = ptr8(int(y) + 1)
-            source += table[2]
-            target += table[4]
             count -= 1
+            if count == 0:
+                break
+            x = ptr8(int(x) + table[2] - size)
+            y = ptr8(int(y) + table[4] - size)
         table = ptr32(int(table) + 24)
         copies -= 1
 
@@ -475,10 +479,10 @@ def pack(p: ptr8, w: ptr8, table: ptr32):
         else:
             a += value
         p = ptr8(int(p) + table[1])
+
+
+native.accelerate("int8", globals())
         w = ptr8(int(w) + table[3])
         n -= 1
     table[5] = s
     table[6] = a
-
-
-native.accelerate("int8", globals())
