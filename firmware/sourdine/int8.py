@@ -479,10 +479,10 @@ def pack(p: ptr8, w: ptr8, table: ptr32):
         else:
             a += value
         p = ptr8(int(p) + table[1])
-
-
-native.accelerate("int8", globals())
         w = ptr8(int(w) + table[3])
         n -= 1
     table[5] = s
     table[6] = a
+
+
+native.accelerate("int8", globals())
