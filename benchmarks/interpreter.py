@@ -117,6 +117,14 @@ def step(n):
         net._model._slot = net._model.stride - 1
         net.hear(features)
 
+def turn(n):  # all of it, with an inference as often as the model's stride says
+    net._model._slot = 0
+    for _ in range(n):
+        microphone.read()
+        ears.feed(samples)
+        ending.hear(1000)
+        net.hear(features)
+
 twice = net._model._calls * 2
 
 def double(n):  # every kernel of a step twice
@@ -183,19 +191,24 @@ class Counter:
 
     def interpreter(self) -> dict[str, int]:
         """What `Vm` holds, by its names."""
-        program = self._folder / "program.py"
-        program.write_text(PROGRAM.replace("EMPTY", empty()))
-        model = model_files(MODEL)[0]
-        spent = {}
-        for what in ("read", "feed", "end", "hear", "step", "double"):
-            runs = [self.count(sys.executable, MICROPYTHON, program, what, n, model) for n in RUNS]
-            spent[what] = (runs[1] - runs[0]) / (RUNS[1] - RUNS[0])
-        command = [sys.executable, MICROPYTHON, program, "hear", "1", model]
+        spent = {what: self.spent(what) for what in ("read", "feed", "end", "hear", "step", "double")}
+        command = [sys.executable, MICROPYTHON, self._program(), "hear", "1", model_files(MODEL)[0]]
         said = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=True).stdout
         calls = int(said.split()[-1])
         kernel = (spent.pop("double") - spent["step"]) / calls
         spent["step"] -= spent["hear"] + calls * kernel
         return {name: round(value) for name, value in (spent | {"kernel": kernel}).items()}
+
+    def spent(self, what: str, runs: tuple[int, int] = RUNS) -> float:
+        """Instructions of each repetition of one part of PROGRAM."""
+        command = [sys.executable, MICROPYTHON, self._program(), what]
+        few, many = (self.count(*command, n, model_files(MODEL)[0]) for n in runs)
+        return (many - few) / (runs[1] - runs[0])
+
+    def _program(self) -> Path:
+        program = self._folder / "program.py"
+        program.write_text(PROGRAM.replace("EMPTY", empty()))
+        return program
 
     def cycles(self, benchmarks: Path) -> Iterator[tuple[str, float]]:
         """An ESP32's cycles for each x86-64 instruction of each benchmark."""

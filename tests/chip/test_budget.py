@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,12 @@ def test_two_words_share_one_frontend(monkeypatch):
     assert both["stages"] == one["stages"]
     assert both["models"][0] == one["models"][0]
     assert both["rtf_s3"] > one["rtf_s3"]
+
+
+def test_the_interpreter_takes_what_the_budget_says(figures, tmp_path):
+    """On the real unix port, give or take where its heap is free. If not: run benchmarks/interpreter.py, change Vm."""
+    counter = runpy.run_path(str(ROOT / "benchmarks/interpreter.py"))["Counter"](tmp_path)
+    assert counter.spent("turn", (30, 330)) == pytest.approx(figures["interpreter"]["instructions_x64"], rel=0.15)
 
 
 # The command
