@@ -11,9 +11,12 @@ import pytest
 
 import ears
 from chip import hearing
+from sourdine_board.twin import Board
 from sourdine_tools import accel
 from sourdine_tools.accel import compile as cc
+from sourdine_tools.flash import flash
 from sourdine_tools.release import FIRMWARE
+from sourdine_tools.verify import verify
 
 ROOT = Path(__file__).parents[2]
 MICROPYTHON = Path(sys.executable).with_name("micropython")
@@ -134,3 +137,14 @@ def test_an_accelerator_for_another_processor_is_refused(board, arch):
     taken, said = chosen(board)
     assert taken == []
     assert said == ["accelerator: incompatible .mpy arch - viper stays"]
+
+
+def test_a_board_starts_with_the_accelerator_is_verified_with_it_and_loses_it_to_a_flash_without(tmp_path):
+    with Board(tmp_path) as twin:
+        assert "/sourdine/accel.mpy" in flash(twin.tty, accel=True).copied
+        assert b"not paired" in twin.console
+        assert b"accelerator" not in twin.console
+        assert verify(twin.tty, accel=True).clean
+        assert verify(twin.tty).strangers == ["/sourdine/accel.mpy"]
+        assert flash(twin.tty).removed == ["/sourdine/accel.mpy"]
+        assert verify(twin.tty).clean
