@@ -165,7 +165,8 @@ class _Layer:
         check(w.scales[1] in (1, m) and (w.scales[1] == 1 or w.axis == axis), "its scales do not fit its weights")
         self._plan, self._op, self._m, self._lanes = plan, op, m, lanes
         self._bias = op.bias(2, m)
-        self._x, self._w, self._y = op.input(0), w, op.output(0)
+        x, self._w, self._y = op.input(0), w, op.output(0)
+        self._zero, self._scales = x.zero(), (quantize.scale(x.scale_bits()), quantize.scale(self._y.scale_bits()))
         self._multipliers, self._largest = [], []
         self._out = self._y.write(plan)
         self.weights = 4 * lanes + SCALING * m
@@ -177,12 +178,12 @@ class _Layer:
         int8.pack(source, self.constants, table)
         total, span = table[5] - 128 * n, table[6]
         up, down = (span + total) // 2, (span - total) // 2  # sums of the weights above 0, and below
-        bias, zero = self._bias(i), self._x.zero()
+        bias, zero = self._bias(i), self._zero
         largest = abs(bias) + max(up * (255 - zero) + down * zero, down * (255 - zero) + up * zero)
         check(largest < int8.LIFT, OUT_OF_RANGE)
         self._largest.append(largest)
-        scales = self._x.scale_bits(), self._w.scale_bits(i), self._y.scale_bits()
-        self._multipliers.append(quantize.product(*[quantize.scale(bits) for bits in scales]))
+        x, y = self._scales
+        self._multipliers.append(quantize.product(x, quantize.scale(self._w.scale_bits(i)), y))
         struct.pack_into("<i", self.constants, 4 * i, bias - zero * total + int8.LIFT)
 
     def scale(self):

@@ -96,21 +96,22 @@ def fast(multipliers, largest, zero):
 
     Where nothing fits, all are 0: then v is 0, and the exact product decides every output.
     """
-    best = [0] * len(multipliers), 0, 0, 0, 0
-    gain = 0
     top = max([(a * q) >> (31 - shift) for (q, shift), a in zip(multipliers, largest)]) + 260
     shift = max([shift for _, shift in multipliers])
-    most = 22
-    while most > 0 and top << most > 0x7000_0000:  # leaves room for rounding; _try() looks closer
-        most -= 1
-    for drop in range(8):
-        places = most if most < 16 - shift - drop else 16 - shift - drop
-        found = _try(multipliers, largest, drop, places) if places > 0 else None
-        if found:
+    places = 22
+    while places > 0 and top << places > 0x7000_0000:  # leaves room for rounding; _try() looks closer
+        places -= 1
+    # e is about 257 * U / (2 * S), so 2e + S is least where S is about the root of 257 * U.
+    least = max(4 - places // 2 - shift, 0)
+    best = [0] * len(multipliers), 0, 0, 0, 0
+    gain = 0
+    for drop in (least, least + 1):
+        cut = min(places, 16 - shift - drop)
+        found = _try(multipliers, largest, drop, cut) if cut > 0 else None
+        if found and cut - found[1] > gain:
             factors, near, error = found
-            if places - near > gain:
-                gain = places - near
-                best = factors, drop, places, near, (zero << places) + (1 << places >> 1) + error
+            gain = cut - near
+            best = factors, drop, cut, near, (zero << cut) + (1 << cut >> 1) + error
     return best
 
 
