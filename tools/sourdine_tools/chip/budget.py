@@ -224,22 +224,24 @@ def _heap(trace: workload.Trace, files: Iterable[Path]) -> dict[str, Any]:
     command = [Path(sys.executable).with_name("micropython"), "-c", _MEASURE, *files]
     done = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=True)
     grown = json.loads(done.stdout)
-    rows = {"frontend": {"buffers": held(vars(trace.frontend)) + held(vars(tables)), "x64": grown[0]}}
+    rows = {"frontend": {"buffers": held(trace.frontend), "tables": held(vars(tables)), "x64": grown[0]}}
     for (name, net), x64 in zip(trace.nets.items(), grown[1:], strict=True):
         model = net.model
-        rest = held(vars(model)) - model.arena - model.weights
+        rest = held(model) - model.arena - model.weights
         rows[name] = {"weights": model.weights, "arena": model.arena, "tables": rest, "x64": x64}
     return rows
 
 
 def held(value: Any, seen: set[int] | None = None) -> int:
-    """Bytes of all buffers that are reachable through containers; one that is seen twice counts once."""
+    """Bytes of all buffers that are reachable through containers and our own objects; each counts once."""
     seen = set() if seen is None else seen
     if isinstance(value, memoryview):
         value = value.obj
     if id(value) in seen:
         return 0
     seen.add(id(value))
+    if type(value).__module__.startswith("sourdine."):
+        value = vars(value)
     if isinstance(value, (bytes, bytearray)):
         return len(value)
     if isinstance(value, array):
