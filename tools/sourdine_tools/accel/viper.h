@@ -19,17 +19,19 @@ typedef struct {
 enum { NONE = 0, TO_NATIVE = 3, TO_OBJECT = 4, CHECK_ARGUMENTS = 44 }; // places in the table of helpers
 enum { INT = 2, UINT = 3, PTR = 4 };                                    // kinds of values
 
-#define CONVERT(place) ((word(*)(word, word))self->context->objects[0][place])
-#define POINTER(i) ((void *)CONVERT(TO_NATIVE)(arguments[i], PTR))
-#define INTEGER(i) ((int32_t)CONVERT(TO_NATIVE)(arguments[i], INT))
-#define RETURN_INT(call) return CONVERT(TO_OBJECT)((word)(intptr_t)(call), INT)
-#define RETURN_NONE(call) return call, (word)self->context->objects[0][NONE]
+typedef word converter(word, word);
+
+#define POINTER(i) ((void *)to_native(arguments[i], PTR))
+#define INTEGER(i) ((int32_t)to_native(arguments[i], INT))
+#define RETURN_INT(call) return ((converter *)helpers[TO_OBJECT])((word)(intptr_t)(call), INT)
+#define RETURN_NONE(call) return call, (word)helpers[NONE]
 
 // What MicroPython calls; another number of arguments raises TypeError, as a viper function does.
 #define ENTRY(name, count)                                                                                   \
     __attribute__((section(".text." #name), used)) static word name##_entry(                                \
         function *self, word n, word keywords, const word *arguments)                                        \
     {                                                                                                        \
+        void **helpers = self->context->objects[0];                                                          \
+        converter *to_native = (converter *)helpers[TO_NATIVE];                                              \
         if (n != count || keywords)                                                                          \
-            ((word(*)(word, word, word))self->context->objects[0][CHECK_ARGUMENTS])(n, keywords,             \
-                                                                                   count << 17 | count << 1);
+            ((word(*)(word, word, word))helpers[CHECK_ARGUMENTS])(n, keywords, count << 17 | count << 1);

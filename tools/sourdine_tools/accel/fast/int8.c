@@ -21,12 +21,20 @@ KERNEL void move(uint8_t *arena, const uint8_t *weights, const int32_t *table)
             if ((((word)x | (word)y) & 3) == 0) {
                 const uint32_t *from = (const uint32_t *)x;
                 uint32_t *to = (uint32_t *)y;
-                for (; size >= 32; size -= 32, from += 8, to += 8) {
-                    uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
-                    to[0] = a, to[1] = b, to[2] = c, to[3] = d;
-                    a = from[4], b = from[5], c = from[6], d = from[7];
-                    to[4] = a, to[5] = b, to[6] = c, to[7] = d;
+#define FOUR(i)                                                                                 \
+    {                                                                                           \
+        uint32_t a = from[i], b = from[(i) + 1], c = from[(i) + 2], d = from[(i) + 3];          \
+        to[i] = a, to[(i) + 1] = b, to[(i) + 2] = c, to[(i) + 3] = d;                           \
+    }
+                for (; size >= 64; size -= 64, from += 16, to += 16) {
+                    FOUR(0)
+                    FOUR(4)
+                    FOUR(8)
+                    FOUR(12)
                 }
+                for (; size >= 16; size -= 16, from += 4, to += 4)
+                    FOUR(0)
+#undef FOUR
                 for (; size >= 4; size -= 4)
                     *to++ = *from++;
                 x = (const uint8_t *)from;
