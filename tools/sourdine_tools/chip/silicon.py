@@ -7,6 +7,7 @@ the last. What an empty call takes is taken off.
 
 import contextlib
 import io
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ ACCELERATOR = "/sourdine/accel.mpy"
 START_S = 5.0  # the program's first line after the reset; it may be unpaired and say nothing
 
 _PREPARE = """
-import gc, machine, time, uctypes
+import gc, machine, sys, time, uctypes
 from array import array
 from binascii import unhexlify
 import micropython
@@ -71,13 +72,12 @@ def _stopwatch(name, kernel):
         return result
     return call
 
-_rooms = {{}}
+from sourdine import dsp, frontend, spec, tflite
 for _name in {kernels!r}:
     _module, _kernel = _name.split(".")
-    _room = _rooms[_module] = getattr(__import__("sourdine." + _module), _module)
-    setattr(_room, _kernel, _stopwatch(_name, getattr(_room, _kernel)))
-
-from sourdine import dsp, frontend, spec, tflite
+    _room = sys.modules.get("sourdine." + _module)
+    if _room:
+        setattr(_room, _kernel, _stopwatch(_name, getattr(_room, _kernel)))
 gc.collect()
 _ears = frontend.Frontend()
 with open({model!r}, "rb") as _file:
@@ -104,11 +104,12 @@ def time(port: str, model: str, tell: Progress = quiet) -> dict[str, Any]:
     sound = list(workload.speech(FRAMES))
     with connect(port) as link:
         try:
-            build = build_of(link, path)
+            codes = budget.kernels(build_of(link, path))
+            *said, hertz = link.run(_prepare(codes, path.name)).splitlines()
+            stays = [name for line in said for name in re.findall(r"^accelerator: (\w+\.\w+) ", line)]
+            codes = but(codes, stays)
             with Core(budget.ARCH, counting=True) as core:
-                trace = workload.run(core, budget.kernels(build), {path.stem: path.read_bytes()}, sound)
-            calls = trace.calls + trace.nets[path.stem].calls
-            hertz = int(link.run(_prepare(list(dict.fromkeys(call.kernel for call in calls)), path.name)))
+                trace = workload.run(core, codes, {path.stem: path.read_bytes()}, sound)
             for number, block in enumerate(sound):
                 tell(number, len(sound), f"{port} hears blocks of sound")
                 link.run(_BLOCK.format(words=block.tobytes().hex(), timed=number >= workload.LEAD))
@@ -120,7 +121,17 @@ def time(port: str, model: str, tell: Progress = quiet) -> dict[str, Any]:
             tell(len(sound), len(sound), "")
         with contextlib.suppress(ProgramStopped):  # which is none of this
             link.reset(START_S)
-    return verdict(link, hertz, calls, times)
+    calls = trace.calls + trace.nets[path.stem].calls
+    return verdict(link, int(hertz), calls, times) | {"said": said}
+
+
+def but(codes: workload.Kernels, stays: Sequence[str]) -> workload.Kernels:
+    """The kernels of which the board said that viper's stay are viper's."""
+    viper = budget.kernels()
+    return {
+        room: {name: viper[room][name] if f"{room}.{name}" in stays else code for name, code in kernels.items()}
+        for room, kernels in codes.items()
+    }
 
 
 def build_of(link: Link, model: Path) -> str:
@@ -193,7 +204,8 @@ def _row(kernel: str, count: int, modelled: float, fastest: int, median: int) ->
     }
 
 
-def _prepare(kernels: Sequence[str], model: str) -> str:
+def _prepare(codes: workload.Kernels, model: str) -> str:
+    kernels = [f"{room}.{name}" for room, kernels in codes.items() for name in kernels]
     empty = [f"@micropython.viper\ndef _empty{n}({', '.join('abcdefgh'[:n])}): pass" for n in range(1, 9)]
     return _PREPARE.format(
         empty="\n".join(empty), hertz=HERTZ, repeat=REPEAT, kernels=kernels, model=f"/models/{model}"
