@@ -2,8 +2,11 @@
 
 Throughout the kernels: an int is 32 bits on the chip and 64 on the desktop, where ptr32 moreover reads
 unsigned, so nothing may depend on either: no result leaves 32 bits (tests/viper.py raises where one would)
-and signed samples are read as 16-bit cells, `((a[i] & 0xFFFF) ^ 0x8000) - 0x8000`; ptr16 itself yields 0..65535.
+and signed samples are read as 16-bit cells, `(a[i] ^ 0x8000) - 0x8000`; ptr16 itself yields 0..65535.
+
+They are written for the compiler, as int8.py says: a kernel's first two arguments are its two registers.
 """
+# fmt: off
 
 from sourdine import native
 from sourdine.native import micropython, ptr16, ptr32
@@ -81,13 +84,30 @@ def mix(out: ptr16, x: ptr16, n: int, gain_q8: int):
 
 
 @micropython.viper
-def copy(x: ptr16, out: ptr16, n: int):
-    """Copy n 16-bit cells."""
-    end = int(out) + (n << 1)
-    while int(out) < end:
-        out[0] = x[0]
-        out = ptr16(int(out) + 2)
-        x = ptr16(int(x) + 2)
+def copy(x: ptr32, out: ptr32, n: int):
+    """Copy n 16-bit cells, n a multiple of 16. Goes by words: x and out are multiples of 4."""
+    end = int(x) + (n << 1)
+    while int(x) < end:
+        out[0] = x[0]; out[1] = x[1]; out[2] = x[2]; out[3] = x[3]
+        out[4] = x[4]; out[5] = x[5]; out[6] = x[6]; out[7] = x[7]
+        x = ptr32(int(x) + 32)
+        out = ptr32(int(out) + 32)
+
+
+@micropython.viper
+def lift(x: ptr32, out: ptr32, n: int):
+    """Samples without a sign, out[i] = x[i] + 32768: n int16, n a multiple of 16, as n uint16.
+
+    Goes by words, each two samples: x and out are multiples of 4.
+    """
+    top = 0 - 0x8000
+    top = (top << 16) + 0x8000  # what + 32768 does to 16 bits, twice
+    end = int(x) + (n << 1)
+    while int(x) < end:
+        out[0] = x[0] ^ top; out[1] = x[1] ^ top; out[2] = x[2] ^ top; out[3] = x[3] ^ top
+        out[4] = x[4] ^ top; out[5] = x[5] ^ top; out[6] = x[6] ^ top; out[7] = x[7] ^ top
+        x = ptr32(int(x) + 32)
+        out = ptr32(int(out) + 32)
 
 
 @micropython.viper
@@ -102,28 +122,49 @@ def spread(x: ptr16, out: ptr16, n: int):
 
 
 @micropython.viper
-def window(x: ptr16, weights: ptr16, out: ptr16, n: int) -> int:
-    """Taper samples: out[i] = x[i] * weights[i] >> 12.
+def window(v: ptr16, largest: ptr16, out: ptr16, n: int) -> int:
+    """Taper samples: out[i] = (x[i] - 32768) * weights[i] >> 12.
 
-    x        n int16.
-    weights  n of Q12, 0..4096.
+    v        x: n uint16, samples as lift() leaves them; the register then holds one result at a time.
+    largest  weights: n of Q12, 0..4096; the register then holds all results' squares, or-ed together.
     out      n int16; must not overlap x.
-    Returns all |out| or-ed together: its bit length is the largest one's. -32768 counts as 0.
+    n        a multiple of 16.
+    Returns 2^bits - 1, of as many bits as the largest |out| has. -32768 counts as 0.
+
+    A square has twice as many bits as its root, or one less, and is 2^30 of -32768 alone.
 
     Source: window.c, which negates in 16 bits, where -(-32768) stays negative and so is never the largest.
     """
-    largest = 0
+    x = v
+    w = largest
+    largest = ptr16(0)
     end = int(out) + (n << 1)
     while int(out) < end:
-        y = (((x[0] ^ 0x8000) - 0x8000) * weights[0]) >> 12
-        out[0] = y
-        if y < 0:
-            y = 0 - y
-        largest |= y
-        x = ptr16(int(x) + 2)
-        weights = ptr16(int(weights) + 2)
-        out = ptr16(int(out) + 2)
-    return largest & 0x7FFF
+        v = ptr16((x[0] - 0x8000) * w[0] >> 12); out[0] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[1] - 0x8000) * w[1] >> 12); out[1] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[2] - 0x8000) * w[2] >> 12); out[2] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[3] - 0x8000) * w[3] >> 12); out[3] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[4] - 0x8000) * w[4] >> 12); out[4] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[5] - 0x8000) * w[5] >> 12); out[5] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[6] - 0x8000) * w[6] >> 12); out[6] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[7] - 0x8000) * w[7] >> 12); out[7] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[8] - 0x8000) * w[8] >> 12); out[8] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[9] - 0x8000) * w[9] >> 12); out[9] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[10] - 0x8000) * w[10] >> 12); out[10] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[11] - 0x8000) * w[11] >> 12); out[11] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[12] - 0x8000) * w[12] >> 12); out[12] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[13] - 0x8000) * w[13] >> 12); out[13] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[14] - 0x8000) * w[14] >> 12); out[14] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        v = ptr16((x[15] - 0x8000) * w[15] >> 12); out[15] = int(v); largest = ptr16(int(v) * int(v) | int(largest))
+        x = ptr16(int(x) + 32)
+        w = ptr16(int(w) + 32)
+        out = ptr16(int(out) + 32)
+    squares = int(largest) & 0x3FFFFFFF
+    ones = 0
+    while squares:
+        squares >>= 2
+        ones = (ones << 1) + 1
+    return ones
 
 
 native.accelerate("dsp", globals())

@@ -8,6 +8,8 @@ from array import array
 
 from sourdine import dsp, fft, mel, spec, tables
 
+BLOCKS = 5  # that are kept, lifted: three are heard at once, and the last two begin anew when all are full
+
 
 class Frontend:
     """A stream of samples to a stream of features. Everything is allocated here; feed() allocates nothing.
@@ -19,15 +21,10 @@ class Frontend:
     def __init__(self):
         self.raw = array("H", bytes(2 * spec.CHANNELS))
         self.features = memoryview(array("b", bytes(spec.CHANNELS)))
-        weights = memoryview(tables.WINDOW)
-        windowed = memoryview(array("h", bytes(2 * 512)))  # 480, then zeros
-        hop = spec.HOP
-        self._weights = [weights[i : i + hop] for i in range(0, spec.WINDOW, hop)]
-        self._thirds = [windowed[i : i + hop] for i in range(0, spec.WINDOW, hop)]
-        self._windowed = windowed
-        self._older = array("h", bytes(2 * hop))
-        self._newer = array("h", bytes(2 * hop))
-        self._blocks = 0  # how many of those are real
+        history = memoryview(array("H", bytes(2 * BLOCKS * spec.HOP)))
+        self._blocks = [history[i * spec.HOP :] for i in range(BLOCKS)]
+        self._block = 0  # where the next goes; before the third, nothing is heard
+        self._windowed = array("h", bytes(2 * 512))  # 480, then zeros
         self._order = fft.orders()
         self._factors = fft.twiddles(tables.SINE)
         self._unfactors = fft.untwiddles(tables.SINE)
@@ -40,7 +37,7 @@ class Frontend:
 
     def reset(self):
         """Forget all sound heard; the next features come with the third block."""
-        self._blocks = 0
+        self._block = 0
         for i in range(spec.CHANNELS):
             self._noise[i] = 0
 
@@ -51,25 +48,19 @@ class Frontend:
         """
         if len(samples) != spec.HOP:
             raise ValueError("a block is 160 samples")
-        older = self._older
-        features = None
-        if self._blocks == 2:
-            self._listen(older, self._newer, samples)
-            features = self.features
-        else:
-            self._blocks += 1
-        dsp.copy(samples, older, spec.HOP)
-        self._older = self._newer
-        self._newer = older
-        return features
+        block, blocks = self._block, self._blocks
+        dsp.lift(samples, blocks[block], spec.HOP)
+        self._block = block + 1
+        if block < 2:
+            return None
+        self._listen(blocks[block - 2])
+        if block == BLOCKS - 1:
+            dsp.copy(blocks[block - 1], blocks[0], 2 * spec.HOP)
+            self._block = 2
+        return self.features
 
-    def _listen(self, older, newer, newest):
-        hop = spec.HOP
-        first, second, third = self._thirds
-        rise, top, fall = self._weights
-        largest = dsp.window(older, rise, first, hop)
-        largest |= dsp.window(newer, top, second, hop)
-        largest |= dsp.window(newest, fall, third, hop)
+    def _listen(self, sound):
+        largest = dsp.window(sound, tables.WINDOW, self._windowed, spec.WINDOW)
         shift = fft.scatter(self._windowed, self._cells, self._order, largest)
         small, middle, large = self._factors
         fft.stage(self._cells, small, 4)

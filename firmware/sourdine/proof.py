@@ -98,10 +98,13 @@ def dsp(kernels):
     yield "energy", b"\0\x80" * 600, 600
     for n in (0, 1, 37):
         yield "energy", samples, n
-        yield "copy", samples, bytes(74), n
-    yield "window", samples, array("H", [4096, 4096]) + noise.cells(35, 4097), bytes(74), 37
-    for quiet in (0, 5, -5, 300, -4096):
-        yield "window", array("h", [quiet, quiet >> 1, quiet, 0, quiet]), array("H", [4000] * 5), bytes(10), 5
+    for n in (0, 16, 48):
+        yield "copy", noise.bytes(96), bytes(100), n
+        yield "lift", noise.bytes(96), bytes(100), n
+    yield "window", samples + noise.bytes(22), array("H", [4096, 4096]) + noise.cells(46, 4097), bytes(96), 48
+    for quiet in (0, 5, -5, 300, -4096, -32768):
+        samples = array("H", [quiet + 32768, (quiet >> 1) + 32768, 32768, 32767] * 4)
+        yield "window", samples, array("H", [4096] * 16), bytes(32), 16
 
 
 def mel(kernels):

@@ -36,13 +36,22 @@ def test_mix_adds_and_saturates():
 
 
 def test_window_reports_bits_and_forgets_the_least_integer():
-    out = array("h", bytes(6))
-    weights = array("H", [4096, 4096, 2048])
-    assert dsp.window(array("h", [-32768, 5, -7]), weights, out, 3) == 5 | 4
-    assert list(out) == [-32768, 5, -4]
+    out = array("h", bytes(32))
+    weights = array("H", [4096, 4096, 2048] + [1] * 13)
+    assert dsp.window(array("H", [0, 32768 + 5, 32768 - 7] + [32768] * 13), weights, out, 16) == 7
+    assert list(out) == [-32768, 5, -4] + [0] * 13
+    for y in (0, 1, -1, 2, -2, 255, 256, -256, -255, 16384, -16384, 32767, -32767):
+        bits = len(bin(abs(y))) - 2 if y else 0
+        assert dsp.window(array("H", [32768 + y] * 16), array("H", [4096] * 16), out, 16) == (1 << bits) - 1
+
+
+def test_lift_takes_the_sign():
+    out = array("H", bytes(32))
+    dsp.lift(array("h", [-32768, -1, 0, 32767] * 4), out, 16)
+    assert list(out) == [0, 32767, 32768, 65535] * 4
 
 
 def test_copy():
-    out = array("h", bytes(8))
-    dsp.copy(array("h", [1, -2, 3]), out, 3)
-    assert list(out) == [1, -2, 3, 0]
+    out = array("h", bytes(36))
+    dsp.copy(array("h", [1, -2, 3, 4] * 4), out, 16)
+    assert list(out) == [1, -2, 3, 4] * 4 + [0, 0]

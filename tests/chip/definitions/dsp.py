@@ -30,10 +30,11 @@ def spread(x: np.ndarray) -> np.ndarray:
 
 
 def window(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """WindowProcessSamples: tapered samples, and every |sample| of a row or-ed together.
+    """WindowProcessSamples: tapered samples, and 2^bits - 1 of the bits that the largest |sample| of a row has.
 
-    The reference keeps the largest |sample|, of which only the bit length is ever used; or-ing has the same. Its
-    negation in 16 bits leaves -32768 negative, so that never counts.
+    The reference keeps the largest |sample|, of which only the bit length is ever used. Its negation in 16 bits leaves
+    -32768 negative, so that never counts.
     """
     out = x * weights >> 12
-    return out, np.bitwise_or.reduce(np.where(out == -32768, 0, np.abs(out)), axis=1)
+    largest = np.where(out == -32768, 0, np.abs(out)).max(axis=1, initial=0)
+    return out, (1 << np.ceil(np.log2(largest + 1)).astype(np.int64)) - 1

@@ -7,10 +7,12 @@ import numpy as np
 from chip.definitions import dsp as plain
 from chip.vectors.calls import RANDOM, Calls, calls
 from chip.vectors.values import drawn, edges, least_aligned, product, rows
+from sourdine_tools.chip.core import Same
 
 INT16 = edges(-32768, 32767)
 INT32 = edges(-(1 << 31), (1 << 31) - 1)
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 159, 160, 161, 255, 256, 257, 320, 480)
+SIXTEENS = tuple(range(0, 481, 16))
 EACH = 400  # random calls of a size: more than 10,000 in all
 
 
@@ -68,10 +70,22 @@ def mix(random: np.random.Generator) -> Iterator[Calls]:
 
 @calls("dsp")
 def copy(random: np.random.Generator) -> Iterator[Calls]:
-    for n in SIZES:
+    for n in SIXTEENS:
         x = int16(drawn(random, (EACH, n), -32768, 32767))
         yield Calls(EACH, (x, junk(random, EACH, n), n), {1: x}).of(RANDOM)
-    yield Calls(1, (int16(INT16[None]), junk(random, 1, len(INT16)), len(INT16)), {1: int16(INT16[None])})
+
+
+@calls("dsp")
+def lift(random: np.random.Generator) -> Iterator[Calls]:
+    def case(x):
+        given, after = int16(x), int16(x + 32768)
+        yield Calls(len(x), (given, junk(random, *x.shape), x.shape[1]), {1: after})
+        yield Calls(len(x), (given, Same(0), x.shape[1]), {0: after})
+
+    yield from case(np.arange(-32768, 32768).reshape(-1, 64))  # all there are
+    for n in SIXTEENS:
+        for part in case(drawn(random, (EACH, n), -32768, 32767)):
+            yield part.of(RANDOM)
 
 
 @calls("dsp")
@@ -87,11 +101,13 @@ def spread(random: np.random.Generator) -> Iterator[Calls]:
 def window(random: np.random.Generator) -> Iterator[Calls]:
     def case(x, weights):
         out, largest = plain.window(x, weights)
-        arguments = int16(x), int16(weights).view(np.uint16), junk(random, *x.shape), x.shape[1]
+        arguments = int16(x + 32768), int16(weights).view(np.uint16), junk(random, *x.shape), x.shape[1]
         return Calls(len(x), arguments, {2: int16(out)}, largest)
 
     pairs = product(INT16, edges(0, 4096))
-    yield case(pairs[:, :1], pairs[:, 1:])
+    alone = np.zeros((len(pairs), 16, 2), np.int64)
+    alone[np.arange(len(pairs)), np.arange(len(pairs)) % 16] = pairs
+    yield case(*np.moveaxis(alone, -1, 0))
     yield case(*np.moveaxis(rows(pairs, 160), -1, 0))
-    for n in SIZES:
+    for n in SIXTEENS:
         yield case(drawn(random, (EACH, n), -32768, 32767), drawn(random, (EACH, n), 0, 4096)).of(RANDOM)

@@ -57,6 +57,7 @@ STAGES = {
     "dsp.unpack": "microphone",
     "dsp.energy": "loudness",
     "dsp.window": "window",
+    "dsp.lift": "history",
     "dsp.copy": "history",
     "mel.quantize": "quantize",
 }
