@@ -14,29 +14,35 @@ CHANNELS = 40
 
 
 class Noise:
-    """Numbers that look random and are the same on every board."""
+    """Numbers that look random and are the same on every board. Each is a piece of one row of bytes: quick to make."""
 
     def __init__(self, seed):
-        self._state = seed
-
-    def below(self, limit):
-        """0..limit - 1, limit <= 32768."""
-        self._state = self._state * 25173 + 13849 & 0xFFFF
-        return (self._state >> 1) * limit >> 15
+        row = bytearray(509)
+        for i in range(len(row)):
+            seed = seed * 25173 + 13849 & 0xFFFF
+            row[i] = seed >> 8
+        self._row = bytes(row)
+        self._start = 0
 
     def bytes(self, n):
-        return bytes([self.below(256) for _ in range(n)])
+        self._start = (self._start + 101) % len(self._row)
+        return (self._row * (n // len(self._row) + 2))[self._start : self._start + n]
 
     def cells(self, n, limit):
         """n uint16 below limit."""
-        return array("H", [self.below(limit) for _ in range(n)])
+        return array("H", [x * limit >> 16 for x in array("H", self.bytes(2 * n))])
 
     def words(self, n, bits):
         """n uint32 of every length from 0 to so many bits; the first is the largest."""
-        values = [self.below(1 << 15) << 17 | self.below(1 << 15) << 2 | 1 << 31 for _ in range(n)]
-        values = [value >> (32 - bits + i % (bits + 1)) for i, value in enumerate(values)]
+        values = array("I", self.bytes(4 * n))
+        for i in range(n):
+            values[i] = (values[i] | 1 << 31) >> (32 - bits + i % (bits + 1))
         values[0] = (1 << bits) - 1
-        return array("I", values)
+        return values
+
+    def signed(self, n, bits):
+        """n whole numbers of so many bits and a sign."""
+        return [x if i & 1 else -x for i, x in enumerate(self.words(n, bits))]
 
 
 def choose(room, kernels, accel):
@@ -114,7 +120,7 @@ def mel(kernels):
     halves = [x * x + x + i for x in (0, 1, 255, 65534, 65535, 65536, 1 << 20, 11863282) for i in (0, 1)]
     random = noise.words(24, 31)
     sums = [word for x in halves for word in (x >> 16, x & 0xFFFF)]
-    sums = array("I", sums + [word for x in random for word in (x, noise.below(1 << 15) << 1)])
+    sums = array("I", sums + [word for x in zip(random, noise.cells(24, 1 << 16)) for word in x])
     for shift in (0, 1, 15):
         yield "root", sums, kernels["roots"](), shift, bytes(160)
     yield "root", sums, kernels["roots"](), 3, sums
@@ -132,8 +138,7 @@ def fft(kernels):
     noise = Noise(4)
     order = kernels["orders"]()
     for bits in (15, 9, 0):
-        samples = [(1 - noise.below(2) * 2) * (noise.below(1 << 15) >> (15 - bits)) for _ in range(480)]
-        yield "scatter", array("h", samples + [0] * 32), bytes(1024), order, (1 << bits) - 1
+        yield "scatter", array("h", noise.signed(480, bits) + [0] * 32), bytes(1024), order, (1 << bits) - 1
     for m, factors in zip((4, 16, 64), kernels["twiddles"](tables.SINE)):
         yield "stage", noise.bytes(1024), factors, m
     factors = kernels["untwiddles"](tables.SINE)
@@ -148,7 +153,7 @@ def int8(kernels):
     lift = kernels["LIFT"]
 
     def lifted(n, bits):
-        return array("i", [lift + (1 - noise.below(2) * 2) * word for word in noise.words(n, bits)])
+        return array("i", [lift + x for x in noise.signed(n, bits)])
 
     arena = noise.bytes(60)
     yield "take", arena, noise.bytes(43), array("i", [16, 43])
@@ -169,16 +174,14 @@ def int8(kernels):
         x = noise.bytes(304)
         yield "depthwise", x + bytes(320), bytes(lifted(40, 18)) + w, table
     yield "multiply", noise.bytes(52) + bytes(180), bytes(4), array("i", [1, 43, 9, 5, 128, 77, 52, lift])
-    addends = array("i", [(lift >> 1) + noise.below(1 << 15) - (1 << 14) for _ in range(513)])
+    addends = array("i", [(lift >> 1) + x for x in noise.signed(513, 15)])
     yield "add", noise.bytes(52) + bytes(180), addends, array("i", [1, 43, 9, 5, 4, 1028, 52])
     for shift, bits, zero in ((-7, 18, 0), (-1, 10, 128), (3, 8, 255), (-30, 28, 3)):
-        multipliers = [(1 << 30 | noise.below(1 << 15) << 15, shift) for _ in range(20)]
+        multipliers = [(1 << 30 | x, shift) for x in noise.words(20, 30)]
         if shift == -1:
             multipliers = [(1 << 30, shift)] * 20  # a quarter: ties
-        for exactly in (False, True):
-            factors, *numbers = quantize.fast(multipliers, [1 << bits] * 20, zero)
-            if exactly:
-                factors, numbers = [0] * 20, [0] * 4
+        exactly = [0] * 20, 0, 0, 0, 0  # nothing is decided by the factors
+        for factors, *numbers in (quantize.fast(multipliers, [1 << bits] * 20, zero), exactly):
             constants = bytes(array("H", factors)) + bytes(array("i", [part for part, _ in multipliers]))
             constants += bytes([32 + shift if shift > 0 else -shift] * 20)
             table = array("i", [4, 2, 20, 80, 164, 21, 0, 40, 120] + numbers + [zero])

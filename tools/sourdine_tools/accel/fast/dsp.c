@@ -1,4 +1,4 @@
-// The loops over samples, unrolled, with two samples to a load where the buffers allow it.
+// The loops over samples, unrolled.
 
 #include "viper.h"
 #include "fast/xtensa.h"
@@ -74,39 +74,48 @@ KERNEL int32_t energy(const int16_t *x, int32_t n)
     return (int32_t)((mean << 16) + (((high - mean * count) << 16) + ((uint32_t)sum & 0xFFFF)) / count);
 }
 
-KERNEL void copy(const uint16_t *x, uint16_t *out, int32_t n)
+#define EIGHT(step) step(0) step(1) step(2) step(3) step(4) step(5) step(6) step(7)
+
+KERNEL void copy(const uint32_t *x, uint32_t *out, int32_t n)
 {
-    if ((((uintptr_t)x | (uintptr_t)out) & 2) == 0) {
-        const uint32_t *from = (const uint32_t *)x;
-        uint32_t *to = (uint32_t *)out;
 #pragma clang loop unroll_count(8)
-        for (int32_t i = 0; i < n >> 1; i++)
-            to[i] = from[i];
-        x += n & ~1;
-        out += n & ~1;
-        n &= 1;
-    }
-    for (int32_t i = 0; i < n; i++)
+    for (int32_t i = 0; i < n >> 1; i++)
         out[i] = x[i];
 }
 
-KERNEL int32_t window(const int16_t *x, const uint16_t *weights, int16_t *out, int32_t n)
+KERNEL void lift(const uint32_t *x, uint32_t *out, int32_t n)
+{
+#pragma clang loop unroll_count(8)
+    for (int32_t i = 0; i < n >> 1; i++)
+        out[i] = x[i] ^ 0x80008000;
+}
+
+KERNEL int32_t window(const uint16_t *x, const uint16_t *weights, int16_t *out, int32_t n)
 {
     int32_t largest = 0;
-#define STEP(i)                              \
-    {                                        \
-        int32_t y = x[i] * weights[i] >> 12; \
-        out[i] = (int16_t)y;                 \
-        largest |= magnitude(y);             \
+#ifdef __xtensa__
+    int32_t y, z, u, eights = n >> 3;
+#define LINE(instruction, operands) instruction " " operands "\n"
+#define TWO(i, j)                                                                                     \
+    LINE("l16ui", "%4, %0, " i) LINE("l16ui", "%5, %1, " i) LINE("l16ui", "%6, %0, " j)               \
+    LINE("addmi", "%4, %4, -0x8000") LINE("l16ui", "%7, %1, " j) LINE("mull", "%4, %4, %5")           \
+    LINE("addmi", "%6, %6, -0x8000") LINE("mull", "%6, %6, %7") LINE("srai", "%4, %4, 12")            \
+    LINE("srai", "%6, %6, 12") LINE("s16i", "%4, %2, " i) LINE("abs", "%4, %4")                       \
+    LINE("s16i", "%6, %2, " j) LINE("abs", "%6, %6") LINE("or", "%3, %3, %4") LINE("or", "%3, %3, %6")
+    __asm__ volatile(LINE("loopnez", "%7, 1f")
+                     TWO("0", "2") TWO("4", "6") TWO("8", "10") TWO("12", "14")
+                     LINE("addi", "%0, %0, 16") LINE("addi", "%1, %1, 16") LINE("addi", "%2, %2, 16")
+                     "1:\n"
+                     : "+r"(x), "+r"(weights), "+r"(out), "+r"(largest), "=&r"(y), "=&r"(z), "=&r"(u), "+r"(eights)
+                     :
+                     : "memory");
+#else
+    for (; n > 0; n--) {
+        int32_t y = (*x++ - 0x8000) * *weights++ >> 12;
+        *out++ = (int16_t)y;
+        largest |= magnitude(y);
     }
-    for (; n >= 4; n -= 4, x += 4, weights += 4, out += 4) {
-        STEP(0)
-        STEP(1)
-        STEP(2)
-        STEP(3)
-    }
-    for (; n > 0; n--, x++, weights++, out++)
-        STEP(0)
-#undef STEP
-    return largest & 0x7FFF;
+#endif
+    largest &= 0x7FFF;
+    return largest ? (int32_t)(0xFFFFFFFFu >> leading_zeros(largest)) : 0;
 }

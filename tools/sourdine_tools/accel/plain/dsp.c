@@ -37,10 +37,16 @@ KERNEL void mix(int16_t *out, const int16_t *x, int32_t n, int32_t gain_q8)
     }
 }
 
-KERNEL void copy(const uint16_t *x, uint16_t *out, int32_t n)
+KERNEL void copy(const uint32_t *x, uint32_t *out, int32_t n)
+{
+    for (int32_t i = 0; i < n / 2; i++)
+        out[i] = x[i];
+}
+
+KERNEL void lift(const int16_t *x, uint16_t *out, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
-        out[i] = x[i];
+        out[i] = (uint16_t)(x[i] + 0x8000);
 }
 
 KERNEL void spread(const uint16_t *x, uint16_t *out, int32_t n)
@@ -49,13 +55,15 @@ KERNEL void spread(const uint16_t *x, uint16_t *out, int32_t n)
         out[2 * i] = out[2 * i + 1] = x[i];
 }
 
-KERNEL int32_t window(const int16_t *x, const uint16_t *weights, int16_t *out, int32_t n)
+KERNEL int32_t window(const uint16_t *x, const uint16_t *weights, int16_t *out, int32_t n)
 {
-    int32_t largest = 0;
+    int32_t largest = 0, ones = 0;
     for (int32_t i = 0; i < n; i++) {
-        int32_t y = x[i] * weights[i] >> 12;
+        int32_t y = (x[i] - 0x8000) * weights[i] >> 12;
         out[i] = (int16_t)y;
         largest |= y < 0 ? -y : y;
     }
-    return largest & 0x7FFF;
+    while (largest & 0x7FFF & ~ones)
+        ones = 2 * ones + 1;
+    return ones;
 }
