@@ -31,9 +31,15 @@ class Heard:
     features: np.ndarray
 
 
+def windows(samples: np.ndarray | None = None) -> np.ndarray:
+    """Frames [n, WINDOW] of int16 samples, sound()'s if none are given."""
+    samples = sound() if samples is None else samples
+    return np.lib.stride_tricks.sliding_window_view(samples.astype(np.int64), WINDOW)[::HOP]
+
+
 def hear(samples: np.ndarray, bank: tuple[Sequence[int], Sequence[int]] | None = None) -> Heard:
     """What the microfrontend makes of int16 samples, from its start on. `bank`: weights and counts of the filterbank."""
-    x = np.lib.stride_tricks.sliding_window_view(samples.astype(np.int64), WINDOW)[::HOP]
+    x = windows(samples)
     weights, counts = map(np.array, bank or tables.filterbank())
     windowed, largest = dsp.window(x, np.array(tables.window()))
     shift = 15 - fft.bits(largest)

@@ -30,11 +30,13 @@ def spread(x: np.ndarray) -> np.ndarray:
 
 
 def window(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """WindowProcessSamples: tapered samples, and 2^bits - 1 of the bits that the largest |sample| of a row has.
+    """WindowProcessSamples: tapered samples, and the largest |sample| of each row.
 
-    The reference keeps the largest |sample|, of which only the bit length is ever used. Its negation in 16 bits leaves
-    -32768 negative, so that never counts.
+    The reference negates in 16 bits, which leaves -32768 negative: that is never the largest.
     """
     out = x * weights >> 12
-    largest = np.where(out == -32768, 0, np.abs(out)).max(axis=1, initial=0)
-    return out, (1 << np.ceil(np.log2(largest + 1)).astype(np.int64)) - 1
+    return out, np.where(out == -32768, 0, np.abs(out)).max(axis=1, initial=0)
+
+
+def lift(x: np.ndarray) -> np.ndarray:
+    return x + 32768

@@ -4,16 +4,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from chip import hearing
 from chip.definitions import dsp as plain
-from chip.vectors.calls import RANDOM, Calls, calls
+from chip.definitions.fft import bits
+from chip.vectors.calls import HEARD, RANDOM, Calls, calls
 from chip.vectors.values import drawn, edges, least_aligned, product, rows
+from sourdine_tools import tables
 from sourdine_tools.chip.core import Same
 
 INT16 = edges(-32768, 32767)
 INT32 = edges(-(1 << 31), (1 << 31) - 1)
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 159, 160, 161, 255, 256, 257, 320, 480)
-SIXTEENS = tuple(range(0, 481, 16))
 EACH = 400  # random calls of a size: more than 10,000 in all
+SIXTEENS = (0, 16, 32, 48, 64, 80, 128, 160, 240, 320, 480, 512)  # for kernels that take so many at once
+COUNT = 10_100
+EVERY = np.arange(-32768, 32768).astype(np.int16)[None]
 
 
 def int16(x: np.ndarray) -> np.ndarray:
@@ -71,20 +76,21 @@ def mix(random: np.random.Generator) -> Iterator[Calls]:
 @calls("dsp")
 def copy(random: np.random.Generator) -> Iterator[Calls]:
     for n in SIXTEENS:
-        x = int16(drawn(random, (EACH, n), -32768, 32767))
-        yield Calls(EACH, (x, junk(random, EACH, n), n), {1: x}).of(RANDOM)
+        x = int16(drawn(random, (COUNT // len(SIXTEENS), n), -32768, 32767))
+        yield Calls(len(x), (x, junk(random, *x.shape), n), {1: x}).of(RANDOM)
+    yield Calls(1, (EVERY, junk(random, 1, 65536), 65536), {1: EVERY})
 
 
 @calls("dsp")
 def lift(random: np.random.Generator) -> Iterator[Calls]:
     def case(x):
-        given, after = int16(x), int16(x + 32768)
-        yield Calls(len(x), (given, junk(random, *x.shape), x.shape[1]), {1: after})
-        yield Calls(len(x), (given, Same(0), x.shape[1]), {0: after})
+        after = plain.lift(x.astype(np.int64)).astype(np.uint16)
+        yield Calls(len(x), (x, junk(random, *x.shape).view(np.uint16), x.shape[1]), {1: after})
+        yield Calls(len(x), (x, Same(0), x.shape[1]), {0: after.view(np.int16)})
 
-    yield from case(np.arange(-32768, 32768).reshape(-1, 64))  # all there are
+    yield from case(EVERY)
     for n in SIXTEENS:
-        for part in case(drawn(random, (EACH, n), -32768, 32767)):
+        for part in case(int16(drawn(random, (COUNT // len(SIXTEENS), n), -32768, 32767))):
             yield part.of(RANDOM)
 
 
@@ -100,14 +106,18 @@ def spread(random: np.random.Generator) -> Iterator[Calls]:
 @calls("dsp")
 def window(random: np.random.Generator) -> Iterator[Calls]:
     def case(x, weights):
+        """The kernel's samples are lifted, and of the largest it tells the bits: all of them set."""
         out, largest = plain.window(x, weights)
-        arguments = int16(x + 32768), int16(weights).view(np.uint16), junk(random, *x.shape), x.shape[1]
-        return Calls(len(x), arguments, {2: int16(out)}, largest)
+        lifted = plain.lift(x).astype(np.uint16)
+        arguments = lifted, weights.astype(np.uint16), junk(random, *x.shape), x.shape[1]
+        return Calls(len(x), arguments, {2: int16(out)}, (1 << bits(largest)) - 1)
 
     pairs = product(INT16, edges(0, 4096))
     alone = np.zeros((len(pairs), 16, 2), np.int64)
-    alone[np.arange(len(pairs)), np.arange(len(pairs)) % 16] = pairs
+    alone[np.arange(len(pairs)), np.arange(len(pairs)) % 16] = pairs  # so that it is the largest, in every place
     yield case(*np.moveaxis(alone, -1, 0))
     yield case(*np.moveaxis(rows(pairs, 160), -1, 0))
     for n in SIXTEENS:
-        yield case(drawn(random, (EACH, n), -32768, 32767), drawn(random, (EACH, n), 0, 4096)).of(RANDOM)
+        shape = COUNT // len(SIXTEENS), n
+        yield case(drawn(random, shape, -32768, 32767), drawn(random, shape, 0, 4096)).of(RANDOM)
+    yield case(hearing.windows(), np.tile(tables.window(), (len(hearing.windows()), 1))).of(HEARD)
