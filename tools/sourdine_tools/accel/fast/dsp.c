@@ -3,25 +3,34 @@
 #include "viper.h"
 #include "fast/xtensa.h"
 
+#define LINE(instruction, operands) instruction " " operands "\n"
+
 KERNEL int32_t unpack(const int32_t *words, int16_t *out, int32_t n, int32_t shift)
 {
     int32_t largest = 0;
-#define STEP(i)                                    \
-    {                                              \
-        int32_t x = words[i] >> shift;             \
-        out[i] = (int16_t)(x = saturated(x));      \
-        x = magnitude(x);                          \
-        largest = x > largest ? x : largest;       \
+#ifdef __xtensa__
+    int32_t y, eights = n >> 3;
+    n &= 7;
+#define TWO(i, j, k, l)                                                                               \
+    LINE("l32i", "%3, %0, " i) LINE("l32i", "%4, %0, " j) LINE("sra", "%3, %3") LINE("sra", "%4, %4") \
+    LINE("clamps", "%3, %3, 15") LINE("clamps", "%4, %4, 15") LINE("s16i", "%3, %1, " k)              \
+    LINE("s16i", "%4, %1, " l) LINE("abs", "%3, %3") LINE("abs", "%4, %4") LINE("max", "%2, %2, %3")  \
+    LINE("max", "%2, %2, %4")
+    __asm__ volatile(LINE("ssr", "%5") LINE("loopnez", "%4, 1f")
+                     TWO("0", "4", "0", "2") TWO("8", "12", "4", "6")
+                     TWO("16", "20", "8", "10") TWO("24", "28", "12", "14")
+                     LINE("addi", "%0, %0, 32") LINE("addi", "%1, %1, 16")
+                     "1:\n"
+                     : "+r"(words), "+r"(out), "+r"(largest), "=&r"(y), "+r"(eights)
+                     : "r"(shift)
+                     : "memory");
+#undef TWO
+#endif
+    for (; n > 0; n--) {
+        int32_t x = saturated(*words++ >> shift), size = magnitude(x);
+        *out++ = (int16_t)x;
+        largest = size > largest ? size : largest;
     }
-    for (; n >= 4; n -= 4, words += 4, out += 4) {
-        STEP(0)
-        STEP(1)
-        STEP(2)
-        STEP(3)
-    }
-    for (; n > 0; n--, words++, out++)
-        STEP(0)
-#undef STEP
     return largest;
 }
 
@@ -78,16 +87,20 @@ KERNEL int32_t energy(const int16_t *x, int32_t n)
 
 KERNEL void copy(const uint32_t *x, uint32_t *out, int32_t n)
 {
-#pragma clang loop unroll_count(8)
-    for (int32_t i = 0; i < n >> 1; i++)
-        out[i] = x[i];
+#define STEP(i) out[i] = x[i];
+    for (; n > 0; n -= 16, x += 8, out += 8) {
+        EIGHT(STEP)
+    }
+#undef STEP
 }
 
 KERNEL void lift(const uint32_t *x, uint32_t *out, int32_t n)
 {
-#pragma clang loop unroll_count(8)
-    for (int32_t i = 0; i < n >> 1; i++)
-        out[i] = x[i] ^ 0x80008000;
+#define STEP(i) out[i] = x[i] ^ 0x80008000;
+    for (; n > 0; n -= 16, x += 8, out += 8) {
+        EIGHT(STEP)
+    }
+#undef STEP
 }
 
 KERNEL int32_t window(const uint16_t *x, const uint16_t *weights, int16_t *out, int32_t n)
@@ -95,7 +108,6 @@ KERNEL int32_t window(const uint16_t *x, const uint16_t *weights, int16_t *out, 
     int32_t largest = 0;
 #ifdef __xtensa__
     int32_t y, z, u, eights = n >> 3;
-#define LINE(instruction, operands) instruction " " operands "\n"
 #define TWO(i, j)                                                                                     \
     LINE("l16ui", "%4, %0, " i) LINE("l16ui", "%5, %1, " i) LINE("l16ui", "%6, %0, " j)               \
     LINE("addmi", "%4, %4, -0x8000") LINE("l16ui", "%7, %1, " j) LINE("mull", "%4, %4, %5")           \
