@@ -4,7 +4,10 @@ The reference does this in 64 bits. Here such sums are kept in two words, and a 
 is made from halves. Why 32 bits suffice is said for any input whatever, not for likely sound.
 
 Source: TFLM microfrontend (filterbank.c, noise_reduction.c, pcan_gain_control.c, log_scale.c).
+
+The kernels are written for the compiler, as int8.py says: a kernel's first two arguments are its two registers.
 """
+# fmt: off
 
 from sourdine import native
 from sourdine.native import micropython, ptr8, ptr16, ptr32, uint
@@ -22,45 +25,55 @@ def roots():
 
 
 @micropython.viper
-def filterbank(energies: ptr16, weights: ptr16, counts: ptr8, out: ptr32):
+def filterbank(e: ptr16, w: ptr16, counts: ptr8, out: ptr32):
     """Sum energies under 40 overlapping triangles.
 
-    energies  uint32, below 2^31, from the first bin of the first slope on; read as two halves.
-    weights   Q12, 0..4096, per bin; 4096 - weight belongs to the next triangle.
-    counts    41 bytes: bins on each slope.
-    out       40 sums of 47 bits as two words each: sum >> 16, sum & 0xFFFF.
+    e       energies: uint32, below 2^31, from the first bin of the first slope on; read as two halves.
+    w       weights: Q12, 0..4096, per bin; 4096 - weight belongs to the next triangle. The register holds one at a time.
+    counts  41 bytes: bins on each slope.
+    out     40 sums of 47 bits as two words each: sum >> 16, sum & 0xFFFF.
 
-    A triangle's weights sum to 13.9 * 4096 at most and a slope has 15 bins at most (a test checks the tables), so
-    high halves sum below 13.9 * 2^12 * 2^15 < 2^31 and low halves below 15 * 2^12 * 2^16 < 2^32.
+    A triangle's weights sum to 13.9 * 4096 at most and a slope has 15 bins at most (a test checks the tables), so high
+    halves sum below 13.9 * 2^12 * 2^15 + 2^16 < 2^31 and low halves below 15 * 2^12 * 2^16 < 2^32; of the latter, 16
+    bits stay when a slope ends and the rest joins the former. What falls is 4096 times all, less what rose.
     """
-    high = 0
-    low = uint(0)
-    slope = 0
-    while slope < 41:
-        n = counts[slope]
-        rising_high = 0
-        rising_low = uint(0)
-        total_high = 0
-        total_low = 0
+    weights = w
+    fell_high = 0
+    fell_low = uint(0)
+    slope = 41
+    while slope:
+        high = fell_high
+        low = fell_low
+        n = counts[0]
+        all_low = 0
+        all_high = 0
+        if n & 1:
+            w = ptr16(weights[0]); low = uint(e[0]) * int(w) + low; high = e[1] * int(w) + high
+            all_low = e[0]; all_high = e[1]
+            e = ptr16(int(e) + 4); weights = ptr16(int(weights) + 2)
+        if n & 2:
+            w = ptr16(weights[0]); low = uint(e[0]) * int(w) + low; high = e[1] * int(w) + high
+            w = ptr16(weights[1]); low = uint(e[2]) * int(w) + low; high = e[3] * int(w) + high
+            all_low = e[0] + e[2] + all_low; all_high = e[1] + e[3] + all_high
+            e = ptr16(int(e) + 8); weights = ptr16(int(weights) + 4)
+        n >>= 2
         while n:
-            w = weights[0]
-            e = energies[0]
-            total_low += e
-            rising_low += w * e
-            e = energies[1]
-            total_high += e
-            rising_high += w * e
-            energies = ptr16(int(energies) + 4)
-            weights = ptr16(int(weights) + 2)
+            w = ptr16(weights[0]); low = uint(e[0]) * int(w) + low; high = e[1] * int(w) + high
+            w = ptr16(weights[1]); low = uint(e[2]) * int(w) + low; high = e[3] * int(w) + high
+            w = ptr16(weights[2]); low = uint(e[4]) * int(w) + low; high = e[5] * int(w) + high
+            w = ptr16(weights[3]); low = uint(e[6]) * int(w) + low; high = e[7] * int(w) + high
+            all_low = e[0] + e[2] + e[4] + e[6] + all_low; all_high = e[1] + e[3] + e[5] + e[7] + all_high
+            e = ptr16(int(e) + 16); weights = ptr16(int(weights) + 8)
             n -= 1
-        if slope:
-            low += rising_low
-            out[0] = high + rising_high + int(low >> 16)
+        if slope < 41:
+            out[0] = int(low >> 16) + high
             out[1] = int(low & 0xFFFF)
             out = ptr32(int(out) + 8)
-        high = (total_high << 12) - rising_high
-        low = (uint(total_low) << 12) - rising_low
-        slope += 1
+        low = (uint(all_low) << 12) - (low - fell_low)
+        fell_high = (all_high << 12) - (high - fell_high) + int(low >> 16)
+        fell_low = low & 0xFFFF
+        counts = ptr8(int(counts) + 1)
+        slope -= 1
 
 
 @micropython.viper
