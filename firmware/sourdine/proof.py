@@ -19,7 +19,7 @@ class Noise:
     def __init__(self, seed):
         row = bytearray(509)
         for i in range(len(row)):
-            seed = seed * 25173 + 13849 & 0xFFFF
+            seed = seed * 16381 + 13849 & 0xFFFF  # stays a small int on every board
             row[i] = seed >> 8
         self._row = bytes(row)
         self._start = 0
