@@ -151,6 +151,7 @@ def to_int(value):
 
 
 def to_uint(value):
+    value = value.address if isinstance(value, Pointer) else value
     if not 0 <= value <= UINT_MAX:
         raise Overflow(f"uint({value}) has 64 bits on the desktop")
     return Uint(value)

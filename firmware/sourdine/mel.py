@@ -9,18 +9,26 @@ The kernels are written for the compiler, as int8.py says: a kernel's first two 
 """
 # fmt: off
 
+from array import array
+
 from sourdine import native
 from sourdine.native import micropython, ptr8, ptr16, ptr32, uint
 
 
 def roots():
-    """First guesses for root(): the root of (i << 8) + 255, rounded down, for i = 64..255."""
-    table = bytearray(192)
-    guess = 128
-    for i in range(64, 256):
-        while (guess + 1) * (guess + 1) <= (i << 8) + 255:
+    """What root() starts from, uint16[256]: of i = 64..255 the root of (i + 1/2) << 24, nearly; i = 0 is no guess.
+
+    The last three bits are not part of the guess. They say how many pairs of bits i has, 0..4.
+    """
+    table = array("H", bytes(2 * 256))
+    guess = 1 << 12
+    for i in range(256):
+        pairs = 0
+        while i >> 2 * pairs:
+            pairs += 1
+        while (guess + 1) * (guess + 1) <= (2 * i + 1) << 17:
             guess += 1
-        table[i - 64] = guess
+        table[i] = (guess << 3 if i > 63 or i == 0 else 0) + pairs
     return table
 
 
@@ -77,61 +85,60 @@ def filterbank(e: ptr16, w: ptr16, counts: ptr8, out: ptr32):
 
 
 @micropython.viper
-def root(sums: ptr32, guesses: ptr8, shift: int, out: ptr32):
+def root(x: ptr32, s: ptr16, shift: int, out: ptr32):
     """Square roots of 40 sums, rounded to nearest, then >> shift (the samples' own): 24 bits.
 
-    sums     as filterbank() leaves them, below 2^47.
-    guesses  192 bytes from roots().
-    out      40 uint32; may be the same buffer as sums.
+    x    sums: as filterbank() leaves them, below 2^47. The register holds half of one, shifted to 30 or 31 bits.
+    s    guesses: from roots(). The register holds the root.
+    out  40 uint32; may be the same buffer as sums.
 
-    Long division by digits of 8 bits. The sum, shifted left by 2 * half bits, is three 16-bit digits of which the first
-    is at least 2^14; a digit's quotient is then at most 2 too large, and is corrected by stepping back.
+    Newton's step from a guess that is 2^-8 off at most is too large by up to 1/4 of 2^16; without 2^14 / guess it is
+    too small by less than 1.5. A sum below 2^30 was shifted left by 2 * half bits: its root's last bit is tried. Of a
+    larger one, that is the root of all but the last 2 * half bits, and by long division come the last half bits and
+    the correction. They are too large by less than 1/16, so what is left says the nearest root, even if it is negative.
     Below 2^32 the reference rounds in 16 bits, where 65536 stays 65535.
     """
+    sums = x
+    guesses = s
     n = 40
     while n:
-        high = uint(sums[0])
+        high = sums[0]
         low = sums[1]
-        short = int(high >> 16)
-        half = 0
-        s = 0
-        if int(high) | low:
-            while int(high >> 22) == 0:
-                high = (high << 8) | (low >> 8)
-                low = (low << 8) & 0xFFFF
-                half += 4
-            while int(high >> 30) == 0:
-                high = (high << 2) | (low >> 14)
-                low = (low << 2) & 0xFFFF
-                half += 1
-            digit = int(high >> 16)
-            s = guesses[(digit >> 8) - 64]
-            rest = digit - s * s
-            while rest < 0:
-                s -= 1
-                rest += (s << 1) + 1
-            digit = int(high & 0xFFFF)
-            rest = (rest << 8) + (digit >> 8)
-            q = rest // (s << 1)
-            rest = ((rest - q * (s << 1)) << 8) + (digit & 255) - q * q
-            s = (s << 8) + q
-            while rest < 0:
-                s -= 1
-                rest += (s << 1) + 1
-            rest = (rest << 8) + (low >> 8)
-            q = rest // (s << 1)
-            rest = ((rest - q * (s << 1)) << 8) + (low & 255) - q * q
-            s = (s << 8) + q
-            while rest < 0:
-                s -= 1
-                rest += (s << 1) + 1
-            if half:
-                s = (s + (1 << (half - 1))) >> half
-            elif rest > s:
-                s += 1
-            if s == 0x10000 and short == 0:
-                s = 0xFFFF
-        out[0] = s >> shift
+        if high >> 14:
+            if high >> 24:
+                half = (guesses[high >> 24] & 7) + 4
+            else:
+                half = guesses[high >> 16] & 7
+            double = half << 1
+            top = (uint(high) << (16 - double)) | (low >> double)
+            x = ptr32(int(top >> 1))
+            s = ptr16(guesses[int(x) >> 23])
+            s = ptr16((int(s) >> 1) + (int(x) - 0x4000) // int(s))
+            rest = (int(top - uint(s) * int(s)) << half) + ((low & ((1 << double) - 1)) >> half)
+            x = ptr32(rest // (int(s) << 1))
+            rest = ((rest - (int(x) << 1) * int(s)) << half) + (low & ((1 << half) - 1)) - int(x) * int(x)
+            s = ptr16((int(s) << half) + int(x))
+            if rest > int(s):
+                s = ptr16(int(s) + 1)
+            if int(s) == 0x10000 and high >> 16 == 0:
+                s = ptr16(0xFFFF)
+        else:
+            if high >> 8:
+                half = 4 - (guesses[high >> 8] & 7)
+            elif high:
+                half = 8 - (guesses[high] & 7)
+            elif low >> 8:
+                half = 12 - (guesses[low >> 8] & 7)
+            else:
+                half = 16 - (guesses[low] & 7)
+            low += high << 16
+            x = ptr32(low << ((half << 1) - 1))
+            s = ptr16(guesses[int(x) >> 23])
+            s = ptr16((int(s) >> 1) + (int(x) - 0x4000) // int(s))
+            s = ptr16((int(s) + (1 << (half - 1))) >> half)
+            if low - int(s) * int(s) > int(s):
+                s = ptr16(int(s) + 1)
+        out[0] = int(s) >> shift
         sums = ptr32(int(sums) + 8)
         out = ptr32(int(out) + 4)
         n -= 1
