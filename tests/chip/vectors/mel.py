@@ -58,18 +58,23 @@ def root(random: np.random.Generator) -> Iterator[Calls]:
             return Calls(len(sums), (given, guesses, shift, Same(0)), {0: after})
         return Calls(len(sums), (given, guesses, shift, junk(random, len(sums), CHANNELS)), {3: after[:, :CHANNELS]})
 
-    roots = edges(0, 11_863_282, *range(64, 256), *(3 << k for k in range(22)))
-    roots = np.concatenate([roots, drawn(random, (4000,), 1 << 23, 11_863_282)])  # of sums that no shift makes coarser
-    squares = (roots * roots)[:, None] + np.array([-1, 0, 1])
-    halves = (roots * roots + roots)[:, None] + np.array([-1, 0, 1, 2])
-    sums = np.unique(np.concatenate([squares.ravel(), halves.ravel(), edges(0, (1 << 47) - 1)]).clip(0, (1 << 47) - 1))
+    def sharp(roots):
+        """Their squares, and where rounding changes, with the sums beside, in rows."""
+        squares = (roots * roots)[:, None] + np.array([-1, 0, 1])
+        halves = (roots * roots + roots)[:, None] + np.array([-1, 0, 1, 2])
+        return rows(np.concatenate([squares.ravel(), halves.ravel()]).clip(0, (1 << 47) - 1), CHANNELS)
+
+    top = 11_863_282  # the root of 2^47
+    few = np.concatenate([sharp(edges(0, top)), rows(edges(0, (1 << 47) - 1), CHANNELS)])
     for shift in range(16):
-        sharp = rows(sums, CHANNELS)
-        yield case(sharp, np.full(len(sharp), shift), shift % 2)
+        yield case(few, np.full(len(few), shift), shift % 2)
+    for roots in np.arange(1 << 16), drawn(random, (12_000,), 0, top), random.integers(1 << 23, top, 12_000):
+        many = sharp(roots)
+        yield case(many, np.zeros(len(many), np.int64), False)
     leading = np.arange(1 << 14, 1 << 16) << 30  # every leading digit, where the guess is most wrong
     for ones in (0, 1, 1 << 15, 1 << 29):
-        sharp = rows(leading - ones, CHANNELS) >> 1
-        yield case(sharp, np.zeros(len(sharp), np.int64), ones == 1)
+        many = rows(leading - ones, CHANNELS) >> 1
+        yield case(many, np.zeros(len(many), np.int64), ones == 1)
     for in_place in (False, True):
         sums, shift = drawn(random, (COUNT // 2, CHANNELS), 0, (1 << 47) - 1), random.integers(0, 16, COUNT // 2)
         yield case(sums, shift, in_place).of(RANDOM)
