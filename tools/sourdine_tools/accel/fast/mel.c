@@ -80,7 +80,7 @@ static inline void divide(uint32_t *s, int32_t *rest, uint32_t digit)
     }
 }
 
-KERNEL void root(const uint32_t *sums, const uint8_t *guesses, int32_t shift, uint32_t *out)
+KERNEL void root(const uint32_t *sums, const uint16_t *guesses, int32_t shift, uint32_t *out)
 {
     for (uint32_t *end = out + CHANNELS; out < end; out++, sums += 2) {
         uint32_t high = sums[0], low = sums[1] << 16, s = 0;
@@ -94,7 +94,7 @@ KERNEL void root(const uint32_t *sums, const uint8_t *guesses, int32_t shift, ui
             int32_t even = leading_zeros((int32_t)high) & 30;
             shift_left(&high, &low, even);
             half += even >> 1;
-            s = (guesses - 64)[high >> 24];
+            s = guesses[high >> 24] >> 8; // of 16 bits; 1 off at most
             int32_t rest = (int32_t)(high >> 16) - (int32_t)(s * s);
             while (rest < 0) {
                 s--;

@@ -49,7 +49,7 @@ static inline void divide(uint32_t *s, int32_t *rest, uint32_t digit)
     }
 }
 
-KERNEL void root(const uint32_t *sums, const uint8_t *guesses, int32_t shift, uint32_t *out)
+KERNEL void root(const uint32_t *sums, const uint16_t *guesses, int32_t shift, uint32_t *out)
 {
     for (int i = 0; i < CHANNELS; i++) {
         uint32_t high = sums[2 * i], low = sums[2 * i + 1], s = 0;
@@ -65,7 +65,7 @@ KERNEL void root(const uint32_t *sums, const uint8_t *guesses, int32_t shift, ui
                 low = low << 2 & 0xFFFF;
                 half++;
             }
-            s = guesses[(high >> 24) - 64];
+            s = guesses[high >> 24] >> 8;
             int32_t rest = (int32_t)(high >> 16) - (int32_t)(s * s);
             while (rest < 0) {
                 s--;
