@@ -32,6 +32,7 @@ class Frontend:
         self._energies = array("I", bytes(4 * fft.BINS))
         self._sums = array("I", bytes(4 * 2 * spec.CHANNELS))
         self._guesses = mel.roots()
+        self._bits = mel.lengths()
         self._signal = array("I", bytes(4 * spec.CHANNELS))
         self._noise = array("I", bytes(4 * spec.CHANNELS))
 
@@ -70,6 +71,6 @@ class Frontend:
         mel.filterbank(self._energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS, self._sums)
         mel.root(self._sums, self._guesses, shift, self._signal)
         mel.denoise(self._signal, self._noise)
-        mel.equalise(self._signal, self._noise, tables.GAINS)
-        mel.logarithm(self._signal, tables.LOG, self.raw)
+        mel.equalise(self._signal, self._noise, tables.GAINS, self._bits)
+        mel.logarithm(self._signal, tables.LOG, self.raw, self._bits)
         mel.quantize(self.raw, self.features, spec.CHANNELS)

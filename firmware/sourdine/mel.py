@@ -145,117 +145,156 @@ def root(x: ptr32, s: ptr16, shift: int, out: ptr32):
 
 
 @micropython.viper
-def denoise(signal: ptr32, noise: ptr32):
+def denoise(d: ptr32, x: ptr32):
     """Track the noise of 40 channels and take it from the signal, of which 5 % stay.
 
-    signal  40 uint32, below 2^24; replaced by what remains, below 2^22.
-    noise   40 uint32, Q10: the estimates, kept from frame to frame.
+    d  signal: 40 uint32, below 2^24; replaced by what remains, below 2^22. The register holds how far it is from the
+       noise, then what remains.
+    x  noise: 40 uint32, Q10: the estimates, kept from frame to frame. The register holds the signal.
 
-    The estimate moves towards the signal by 409/2^14 (2.5 %) in even channels, by 983/2^14 (6 %) in odd ones. The
-    reference shifts the signal left by 10 in 32 bits, losing what is above 22; hence the mask.
+    The estimate moves towards the signal by 409/2^14 (2.5 %) in even channels, by 983/2^14 (6 %) in odd ones, rounded
+    down; it never passes it. The reference shifts the signal left by 10 in 32 bits, losing what is above 22; hence the
+    mask. 819/2^14 is less than 1/16: of what is above that, no more needs to stay.
     """
-    rate = 409
+    signal = d
+    noise = x
     end = int(signal) + 160
     while int(signal) < end:
-        x = signal[0]
-        now = uint(x & 0x3FFFFF) << 10
+        x = ptr32(signal[0])
+        now = uint(int(x) & 0x3FFFFF) << 10
         mean = uint(noise[0])
-        keep = 16384 - rate
-        low = (now & 0xFFFF) * rate + (mean & 0xFFFF) * keep
-        high = (now >> 16) * rate + (mean >> 16) * keep + (low >> 16)
-        mean = (high << 2) | ((low >> 14) & 3)
-        noise[0] = mean
-        least = (x >> 14) * 819 + (((x & 0x3FFF) * 819) >> 14)
-        x = 0
         if now > mean:
-            x = int((now - mean) >> 10)
-        if x < least:
-            x = least
-        signal[0] = x
-        rate = 1392 - rate  # 409 + 983
-        signal = ptr32(int(signal) + 4)
-        noise = ptr32(int(noise) + 4)
+            d = ptr32(now - mean)
+            step = (uint(d) & 0xFFFF) * 409 >> 14
+            step = ((uint(d) >> 16) * 409 << 2) + step
+            noise[0] = mean + step
+            d = ptr32(uint(d) - step >> 10)
+            if int(d) < int(x) >> 4:
+                least = (int(x) & 0x3FFF) * 819 >> 14
+                least = (int(x) >> 14) * 819 + least
+                if int(d) < least:
+                    d = ptr32(least)
+        else:
+            d = ptr32(mean - now)
+            step = (uint(d) & 0xFFFF) * 409 + 16383 >> 14
+            noise[0] = mean - step - ((uint(d) >> 16) * 409 << 2)
+            least = (int(x) & 0x3FFF) * 819 >> 14
+            d = ptr32((int(x) >> 14) * 819 + least)
+        signal[0] = int(d)
+        x = ptr32(signal[1])
+        now = uint(int(x) & 0x3FFFFF) << 10
+        mean = uint(noise[1])
+        if now > mean:
+            d = ptr32(now - mean)
+            step = (uint(d) & 0xFFFF) * 983 >> 14
+            step = ((uint(d) >> 16) * 983 << 2) + step
+            noise[1] = mean + step
+            d = ptr32(uint(d) - step >> 10)
+            if int(d) < int(x) >> 4:
+                least = (int(x) & 0x3FFF) * 819 >> 14
+                least = (int(x) >> 14) * 819 + least
+                if int(d) < least:
+                    d = ptr32(least)
+        else:
+            d = ptr32(mean - now)
+            step = (uint(d) & 0xFFFF) * 983 + 16383 >> 14
+            noise[1] = mean - step - ((uint(d) >> 16) * 983 << 2)
+            least = (int(x) & 0x3FFF) * 819 >> 14
+            d = ptr32((int(x) >> 14) * 819 + least)
+        signal[1] = int(d)
+        signal = ptr32(int(signal) + 8)
+        noise = ptr32(int(noise) + 8)
+
+
+def lengths():
+    """How many bits each byte has, 0..8: uint8[256]."""
+    table = bytearray(256)
+    for i in range(1, 256):
+        table[i] = table[i >> 1] + 1
+    return table
 
 
 @micropython.viper
-def equalise(signal: ptr32, noise: ptr32, gains: ptr16):
+def equalise(x: ptr32, p: ptr32, gains: ptr16, bits: ptr8):
     """Per-channel amplitude normalisation (PCAN): a channel's gain falls as its noise rises.
 
-    signal  40 uint32, below 2^22; replaced by signal * gain, squeezed near 0; below 2^25.
-    noise   40 uint32, Q10, from denoise(); not changed.
-    gains   int16, Q21 of noise^-0.95, a quadratic per octave of the noise: value, slope, curvature at 4 * bits - 6.
+    x      signal: 40 uint32, below 2^22; replaced by signal * gain, squeezed near 0; below 2^25. The register holds
+           the noise, then its place t in its octave, then the result.
+    p      noise: 40 uint32, Q10, from denoise(); not changed. The register holds the octave, then the gain.
+    gains  int16, Q21 of noise^-0.95, a quadratic per octave of the noise: value, slope, curvature at 4 * bits - 6.
+           Noises of 0 and 1 have values only, at 0 and 1, and t = 0, which nothing else matters to.
+    bits   lengths().
 
     Gains are 0..32636 (a test tries each), so signal * gain >> 6 is below 2^22 * 2^15 / 2^6 = 2^31.
     """
+    signal = x
+    noise = p
     end = int(signal) + 160
     while int(signal) < end:
-        x = uint(noise[0])
-        bits = 0
-        if x >> 16:
-            x = x >> 16
-            bits = 16
-        if x >> 8:
-            x = x >> 8
-            bits += 8
-        while x:
-            x = x >> 1
-            bits += 1
-        x = uint(noise[0])
-        if bits < 2:
-            gain = gains[int(x)]
-        else:
-            if bits < 11:
-                x = x << (11 - bits)
+        x = ptr32(uint(noise[0]))
+        if uint(x) >> 16:
+            if uint(x) >> 24:
+                n = bits[int(uint(x) >> 24)] + 13
             else:
-                x = x >> (bits - 11)
-            t = int(x & 0x3FF)
-            p = ptr16(int(gains) + (bits << 3) - 12)
-            gain = ((((p[2] ^ 0x8000) - 0x8000) * t) >> 5) + (((p[1] ^ 0x8000) - 0x8000) << 5)
-            gain = ((gain * t + 0x4000) >> 15) + p[0]
-        y = signal[0]
-        y = (((y >> 12) * gain) << 6) + (((y & 0xFFF) * gain) >> 6)
-        if y < 8192:
-            y = (y * y) >> 20
+                n = bits[int(uint(x) >> 16)] + 5
+            x = ptr32(int(uint(x) >> n) & 0x3FF)
+            p = ptr32((n << 3) + 76 + int(gains))
         else:
-            y = (y >> 6) - 64
-        signal[0] = y
+            if int(x) >> 8:
+                n = bits[int(x) >> 8] + 8
+            else:
+                n = bits[int(x)]
+            x = ptr32(((int(x) << 11) >> n) & 0x3FF)
+            if n < 2:
+                p = ptr32((n << 1) + int(gains))
+            else:
+                p = ptr32((n << 3) - 12 + int(gains))
+        part = ((ptr16(p)[1] ^ 0x8000) - 0x8000) << 5
+        part = (((ptr16(p)[2] ^ 0x8000) - 0x8000) * int(x) >> 5) + part
+        p = ptr32((part * int(x) + 0x4000 >> 15) + ptr16(p)[0])
+        x = ptr32(signal[0])
+        part = (int(x) & 0xFFF) * int(p) >> 6
+        x = ptr32(((int(x) >> 12) * int(p) << 6) + part)
+        if int(x) < 8192:
+            signal[0] = int(x) * int(x) >> 20
+        else:
+            signal[0] = (int(x) >> 6) - 64
         signal = ptr32(int(signal) + 4)
         noise = ptr32(int(noise) + 4)
 
 
 @micropython.viper
-def logarithm(signal: ptr32, curve: ptr16, out: ptr16):
+def logarithm(x: ptr32, p: ptr16, out: ptr16, bits: ptr8):
     """out[i] = 64 * ln(8 * signal[i]) for 40 channels; 0 for a signal of 0.
 
-    signal  40 uint32, below 2^25; not changed.
-    curve   uint16[129], Q16: log2(1 + i/128) - i/128.
-    out     40 uint16, 0..1242.
+    x     signal: 40 uint32, below 2^25; not changed. The register holds one, then what follows its first bit, Q16.
+    p     curve: uint16[129], Q16: log2(1 + i/128) - i/128. The register holds the place in it.
+    out   40 uint16, 0..1242.
+    bits  lengths().
 
-    log2 = bits + fraction; 45426 is ln 2 in Q16, and 45426 * fraction < 2^16 * 2^16 needs the uint.
+    log2 = n - 1 + 3 + fraction; 45426 is ln 2 in Q16, and 45426 * fraction < 2^16 * 2^16 needs the uint.
     """
+    signal = x
+    curve = p
     end = int(signal) + 160
     while int(signal) < end:
-        x = signal[0] << 3
-        y = 0
-        if x:
-            bits = 0
-            top = x
-            while top > 255:
-                top >>= 8
-                bits += 8
-            while top > 1:
-                top >>= 1
-                bits += 1
-            x -= 1 << bits
-            if bits < 16:
-                x <<= 16 - bits
+        x = ptr32(signal[0])
+        if int(x):
+            if int(x) >> 17:
+                n = bits[int(x) >> 17] + 17
+                x = ptr32((int(x) >> (n - 17)) & 0xFFFF)
             else:
-                x >>= bits - 16
-            p = ptr16(int(curve) + ((x >> 9) << 1))
-            x += p[0] + (((p[1] - p[0]) * (x & 0x1FF)) >> 16)
-            y = 45426 * bits + int((uint(x) * 45426 + 0x8000) >> 16)
-            y = ((y << 6) + 0x8000) >> 16
-        out[0] = y
+                if int(x) >> 9:
+                    n = bits[int(x) >> 9] + 9
+                else:
+                    n = bits[int(x) >> 1] + 1
+                x = ptr32((int(x) << (17 - n)) & 0xFFFF)
+            p = ptr16(((int(x) >> 9) << 1) + int(curve))
+            part = int(x) & 0x1FF
+            x = ptr32(((p[1] - p[0]) * part >> 16) + p[0] + int(x))
+            x = ptr32(int(uint(x) * 45426 + 0x8000 >> 16) + 91364)  # 2 * 45426, and 2^9 to round
+            x = ptr32(n * 45426 + int(x) >> 10)
+        out[0] = int(x)
         signal = ptr32(int(signal) + 4)
         out = ptr16(int(out) + 2)
 
@@ -265,14 +304,13 @@ def quantize(x: ptr16, out: ptr8, n: int):
     """Features as the models take them: int8, of scale 26/255 and zero point -128, for n uint16 of 1/25.6.
 
     out[i] = round(x / 25.6 / (26/255)) - 128 = round(x * 1275 / 3328) - 128, at most 127. A half would need
-    x = 1664, which is past saturation, so how halves round does not matter.
+    x = 1664, which is past saturation, so how halves round does not matter. Up to 664 a product and a shift say the same (a test tries all).
     """
     end = int(out) + n
     while int(out) < end:
-        y = 127
+        out[0] = 127
         if x[0] < 665:
-            y = ((x[0] * 1275 + 1664) >> 8) // 13 - 128
-        out[0] = y
+            out[0] = (x[0] * 6277 + 8084 >> 14) - 128
         x = ptr16(int(x) + 2)
         out = ptr8(int(out) + 1)
 

@@ -115,6 +115,7 @@ def dsp(kernels):
 
 def mel(kernels):
     noise = Noise(2)
+    lengths = kernels["lengths"]()
     for energies in (array("I", [0x7FFFFFFF] * 247), noise.words(247, 31), noise.words(247, 20)):
         yield "filterbank", energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS, bytes(320)
     halves = [x * x + x + i for x in (0, 1, 255, 65534, 65535, 65536, 1 << 20, 11863282) for i in (0, 1)]
@@ -127,10 +128,10 @@ def mel(kernels):
     for bits in (32, 12):
         estimates = noise.words(CHANNELS, bits)
         yield "denoise", noise.words(CHANNELS, 24), estimates
-        yield "equalise", noise.words(CHANNELS, 22), estimates, tables.GAINS
-        yield "equalise", noise.words(CHANNELS, bits >> 1), noise.words(CHANNELS, 7), tables.GAINS
-        yield "logarithm", noise.words(CHANNELS, 25), tables.LOG, bytes(80)
-        yield "logarithm", noise.words(CHANNELS, 10), tables.LOG, bytes(80)
+        yield "equalise", noise.words(CHANNELS, 22), estimates, tables.GAINS, lengths
+        yield "equalise", noise.words(CHANNELS, bits >> 1), noise.words(CHANNELS, 7), tables.GAINS, lengths
+        yield "logarithm", noise.words(CHANNELS, 25), tables.LOG, bytes(80), lengths
+        yield "logarithm", noise.words(CHANNELS, 10), tables.LOG, bytes(80), lengths
     yield "quantize", array("H", [0, 1242, 664, 665]) + noise.cells(37, 700), bytes(41), 41
 
 

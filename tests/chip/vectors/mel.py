@@ -107,7 +107,8 @@ def equalise(random: np.random.Generator) -> Iterator[Calls]:
 
     def case(signal, noise):
         out = plain.equalise(signal, noise, lut).astype(np.uint32)
-        return Calls(len(signal), (signal.astype(np.uint32), noise.astype(np.uint32), Shared(tables.GAINS)), {0: out})
+        arguments = signal.astype(np.uint32), noise.astype(np.uint32), Shared(tables.GAINS), Shared(mel.lengths())
+        return Calls(len(signal), arguments, {0: out})
 
     top = (1 << 22) - 1
     yield case(*np.moveaxis(rows(product(edges(0, top), edges(0, WORD)), CHANNELS), -1, 0))
@@ -126,7 +127,8 @@ def equalise(random: np.random.Generator) -> Iterator[Calls]:
 def logarithm(random: np.random.Generator) -> Iterator[Calls]:
     def case(signal):
         out = plain.logarithm(signal, np.array(tables.LOG, np.int64)).astype(np.uint16)
-        arguments = signal.astype(np.uint32), Shared(tables.LOG), junk(random, len(signal), CHANNELS).astype(np.uint16)
+        raw = junk(random, len(signal), CHANNELS).astype(np.uint16)
+        arguments = signal.astype(np.uint32), Shared(tables.LOG), raw, Shared(mel.lengths())
         return Calls(len(signal), arguments, {2: out})
 
     top = (1 << 25) - 1

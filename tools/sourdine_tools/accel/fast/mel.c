@@ -129,7 +129,7 @@ KERNEL void denoise(uint32_t *signal, uint32_t *noise)
     }
 }
 
-KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gains)
+KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gains, const uint8_t *lengths)
 {
     for (uint32_t *end = signal + CHANNELS; signal < end; signal++) {
         uint32_t x = *noise++;
@@ -148,7 +148,7 @@ KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gai
     }
 }
 
-KERNEL void logarithm(const uint32_t *signal, const uint16_t *curve, uint16_t *out)
+KERNEL void logarithm(const uint32_t *signal, const uint16_t *curve, uint16_t *out, const uint8_t *lengths)
 {
     for (const uint32_t *end = signal + CHANNELS; signal < end; signal++) {
         uint32_t x = *signal << 3, y = 0;

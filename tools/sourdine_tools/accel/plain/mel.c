@@ -99,7 +99,7 @@ KERNEL void denoise(uint32_t *signal, uint32_t *noise)
     }
 }
 
-KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gains)
+KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gains, const uint8_t *lengths)
 {
     for (int i = 0; i < CHANNELS; i++) {
         uint32_t x = noise[i], bits = bits_of(x);
@@ -118,7 +118,7 @@ KERNEL void equalise(uint32_t *signal, const uint32_t *noise, const int16_t *gai
     }
 }
 
-KERNEL void logarithm(const uint32_t *signal, const uint16_t *curve, uint16_t *out)
+KERNEL void logarithm(const uint32_t *signal, const uint16_t *curve, uint16_t *out, const uint8_t *lengths)
 {
     for (int i = 0; i < CHANNELS; i++) {
         uint32_t x = signal[i] << 3, y = 0;
