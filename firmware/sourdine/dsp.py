@@ -9,60 +9,111 @@ They are written for the compiler, as int8.py says: a kernel's first two argumen
 # fmt: off
 
 from sourdine import native
-from sourdine.native import micropython, ptr16, ptr32
+from sourdine.native import micropython, ptr16, ptr32, uint
 
 
 @micropython.viper
-def unpack(words: ptr32, out: ptr16, n: int, shift: int) -> int:
+def unpack(v: ptr32, high: ptr16, n: int, shift: int) -> int:
     """Turn the microphone's words into samples: out[i] = words[i] >> shift, saturated.
 
-    words  n int32 as I2S delivers them, little-endian.
-    out    n int16; must not overlap words.
-    shift  bits, 0..16.
+    v      words: n int32 as I2S delivers them; the register then holds one sample at a time.
+    high   out: n int16; must not overlap words. The register then holds the largest sample, and at least 0.
+    n      a multiple of 4.
+    shift  bits, 1..16.
     Returns the largest |out|, 0..32768: 0 is digital silence.
 
-    A word is read as two halves, high * 2^16 + low; high * 2^(16 - shift) is within 2^31.
+    A word is shifted as word + 2^31, without a sign. Only what is beyond all samples before can saturate.
     """
-    largest = 0
-    half = ptr16(words)
+    words = v
+    out = high
+    high = ptr16(0)
+    low = 0
+    top = uint(1) << 31
+    base = 1 << (31 - shift)
     end = int(out) + (n << 1)
     while int(out) < end:
-        x = (((half[1] ^ 0x8000) - 0x8000) << (16 - shift)) + (half[0] >> shift)
-        if x < 0:
-            if x < -32768:
-                x = -32768
-            if 0 - x > largest:
-                largest = 0 - x
-        else:
-            if x > 32767:
-                x = 32767
-            if x > largest:
-                largest = x
-        out[0] = x
-        half = ptr16(int(half) + 4)
-        out = ptr16(int(out) + 2)
-    return largest
+        v = ptr32(int((uint(words[0]) ^ top) >> shift) - base)
+        if int(v) > int(high):
+            if int(v) > 32767:
+                v = ptr32(32767)
+            high = ptr16(int(v))
+        if int(v) < low:
+            if int(v) < -32768:
+                v = ptr32(-32768)
+            low = int(v)
+        out[0] = int(v)
+        v = ptr32(int((uint(words[1]) ^ top) >> shift) - base)
+        if int(v) > int(high):
+            if int(v) > 32767:
+                v = ptr32(32767)
+            high = ptr16(int(v))
+        if int(v) < low:
+            if int(v) < -32768:
+                v = ptr32(-32768)
+            low = int(v)
+        out[1] = int(v)
+        v = ptr32(int((uint(words[2]) ^ top) >> shift) - base)
+        if int(v) > int(high):
+            if int(v) > 32767:
+                v = ptr32(32767)
+            high = ptr16(int(v))
+        if int(v) < low:
+            if int(v) < -32768:
+                v = ptr32(-32768)
+            low = int(v)
+        out[2] = int(v)
+        v = ptr32(int((uint(words[3]) ^ top) >> shift) - base)
+        if int(v) > int(high):
+            if int(v) > 32767:
+                v = ptr32(32767)
+            high = ptr16(int(v))
+        if int(v) < low:
+            if int(v) < -32768:
+                v = ptr32(-32768)
+            low = int(v)
+        out[3] = int(v)
+        words = ptr32(int(words) + 16)
+        out = ptr16(int(out) + 8)
+    if int(high) < 0 - low:
+        return 0 - low
+    return int(high)
 
 
 @micropython.viper
-def energy(x: ptr16, n: int) -> int:
+def energy(x: ptr16, s: int) -> int:
     """Mean square of n int16 samples, n in 0..1024, rounded down; 0 if n is 0. At most 2^30.
 
-    The sum is kept as high * 2^16 + low, with high <= 2^24 and low < 2^26.
+    x  samples.
+    s  n; the register then holds one sample at a time.
+
+    The sum is kept as high * 2^16 + low, with high <= 2^24. Three squares and 16 bits that were left are below 2^32.
     """
+    n = s
     if n == 0:
         return 0
     high = 0
-    low = 0
+    low = uint(0)
     end = int(x) + (n << 1)
+    last = end - 15
+    while int(x) < last:
+        s = (x[0] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        s = (x[1] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        s = (x[2] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        high = int(low >> 16) + high; low = low & 0xFFFF
+        s = (x[3] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        s = (x[4] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        s = (x[5] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        high = int(low >> 16) + high; low = low & 0xFFFF
+        s = (x[6] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        s = (x[7] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        high = int(low >> 16) + high; low = low & 0xFFFF
+        x = ptr16(int(x) + 16)
     while int(x) < end:
-        square = (x[0] ^ 0x8000) - 0x8000
-        square *= square
-        high += square >> 16
-        low += square & 0xFFFF
+        s = (x[0] ^ 0x8000) - 0x8000; low = uint(s * s) + low
+        high = int(low >> 16) + high; low = low & 0xFFFF
         x = ptr16(int(x) + 2)
     mean = high // n
-    return (mean << 16) + (((high - mean * n) << 16) + low) // n
+    return (mean << 16) + (((high - mean * n) << 16) + int(low)) // n
 
 
 @micropython.viper

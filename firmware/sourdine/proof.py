@@ -96,10 +96,10 @@ def guarded(arguments):
 def dsp(kernels):
     noise = Noise(1)
     edges = b"\0\0\0\x80\xff\xff\xff\x7f\0\0\0\0\xff\xff\xff\xff\0\xe0\xff\xff"
-    for shift in (0, 13, 16):
+    for shift in (1, 13, 16):
         yield "unpack", edges + noise.bytes(60), bytes(40), 20, shift
     for word in (0, 1, -1, 32767 << 13, 32768 << 13, -32768 << 13, -32769 << 13):
-        yield "unpack", array("i", [word >> 2, word]), bytes(4), 2, 13
+        yield "unpack", array("i", [word >> 2, word, 0, 0]), bytes(8), 4, 13
     samples = b"\0\x80\xff\x7f" + noise.bytes(70)
     yield "energy", b"\0\x80" * 600, 600
     for n in (0, 1, 37):

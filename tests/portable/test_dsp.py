@@ -17,9 +17,9 @@ def test_unpack_says_digital_silence():
 
 
 def test_unpack_returns_the_largest():
-    out = array("h", bytes(6))
-    assert dsp.unpack(array("i", [5 << 13, -9 << 13, 3 << 13]), out, 3, 13) == 9
-    assert dsp.unpack(array("i", [5 << 13, -9 << 13, 12 << 13]), out, 3, 13) == 12
+    out = array("h", bytes(8))
+    assert dsp.unpack(array("i", [5 << 13, -9 << 13, 3 << 13, 0]), out, 4, 13) == 9
+    assert dsp.unpack(array("i", [5 << 13, -9 << 13, 12 << 13, 0]), out, 4, 13) == 12
 
 
 def test_energy_is_the_mean_square():

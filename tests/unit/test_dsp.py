@@ -15,8 +15,9 @@ def saturated(x):
     return min(32767, max(-32768, x))
 
 
-@given(st.lists(word, max_size=40), st.integers(0, 16))
+@given(st.lists(word, max_size=40), st.integers(1, 16))
 def test_unpack_shifts_right_and_saturates(words, shift):
+    words = words[: len(words) & ~3]
     out = array("h", bytes(2 * len(words)))
     largest = dsp.unpack(array("i", words), out, len(words), shift)
     assert list(out) == [saturated(x >> shift) for x in words]

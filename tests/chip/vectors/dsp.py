@@ -16,6 +16,7 @@ INT16 = edges(-32768, 32767)
 INT32 = edges(-(1 << 31), (1 << 31) - 1)
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 159, 160, 161, 255, 256, 257, 320, 480)
 EACH = 400  # random calls of a size: more than 10,000 in all
+FOURS = (*range(0, 100, 4), 160, 256)
 SIXTEENS = (0, 16, 32, 48, 64, 80, 128, 160, 240, 320, 480, 512)  # for kernels that take so many at once
 COUNT = 10_100
 EVERY = np.arange(-32768, 32768).astype(np.int16)[None]
@@ -39,11 +40,15 @@ def unpack(random: np.random.Generator) -> Iterator[Calls]:
         arguments = words.astype(np.int32), junk(random, *words.shape), words.shape[1], shift
         return Calls(len(words), arguments, {1: int16(out)}, largest)
 
-    thresholds = [(limit << shift) + step for shift in range(17) for limit in (32767, -32768) for step in (-1, 0, 1, 2)]
-    single = product(np.union1d(INT32, np.clip(thresholds, INT32[0], INT32[-1])), np.arange(17))
-    yield case(single[:, :1], single[:, 1])
-    for n in SIZES:
-        yield case(drawn(random, (EACH, n), INT32[0], INT32[-1]), random.integers(0, 17, EACH)).of(RANDOM)
+    thresholds = [
+        (limit << shift) + step for shift in range(1, 17) for limit in (32767, -32768) for step in (-1, 0, 1, 2)
+    ]
+    single = product(np.union1d(INT32, np.clip(thresholds, INT32[0], INT32[-1])), np.arange(1, 17))
+    alone = np.zeros((len(single), 4), np.int64)
+    alone[np.arange(len(single)), np.arange(len(single)) % 4] = single[:, 0]
+    yield case(alone, single[:, 1])
+    for n in FOURS:
+        yield case(drawn(random, (EACH, n), INT32[0], INT32[-1]), random.integers(1, 17, EACH)).of(RANDOM)
 
 
 @calls("dsp")
