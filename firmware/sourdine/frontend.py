@@ -22,19 +22,32 @@ class Frontend:
         self.raw = array("H", bytes(2 * spec.CHANNELS))
         self.features = memoryview(array("b", bytes(spec.CHANNELS)))
         history = memoryview(array("H", bytes(2 * BLOCKS * spec.HOP)))
-        self._blocks = [history[i * spec.HOP :] for i in range(BLOCKS)]
+        windowed = array("h", bytes(2 * 512))  # 480, then zeros
+        cells = array("H", bytes(2 * 512))
+        small, middle, large = fft.twiddles(tables.SINE)
+        energies = array("I", bytes(4 * fft.BINS))
+        sums = array("I", bytes(4 * 2 * spec.CHANNELS))
+        signal = array("I", bytes(4 * spec.CHANNELS))
+        noise = array("I", bytes(4 * spec.CHANNELS))
+        bits = mel.lengths()
         self._block = 0  # where the next goes; before the third, nothing is heard
-        self._windowed = array("h", bytes(2 * 512))  # 480, then zeros
-        self._order = fft.orders()
-        self._factors = fft.twiddles(tables.SINE)
-        self._unfactors = fft.untwiddles(tables.SINE)
-        self._cells = array("H", bytes(2 * 512))
-        self._energies = array("I", bytes(4 * fft.BINS))
-        self._sums = array("I", bytes(4 * 2 * spec.CHANNELS))
-        self._guesses = mel.roots()
-        self._bits = mel.lengths()
-        self._signal = array("I", bytes(4 * spec.CHANNELS))
-        self._noise = array("I", bytes(4 * spec.CHANNELS))
+        self._noise = noise
+        self._sums = sums
+        # Kernels and what they are called with: one look-up each in feed(), where a look-up takes as long as ten samples.
+        self._lift = dsp.lift, [history[i * spec.HOP :] for i in range(BLOCKS)], spec.HOP
+        self._copy = dsp.copy, history[(BLOCKS - 2) * spec.HOP :], history, 2 * spec.HOP
+        self._window = dsp.window, tables.WINDOW, windowed, spec.WINDOW
+        self._scatter = fft.scatter, windowed, cells, fft.orders()
+        self._stage4 = fft.stage, cells, small, 4
+        self._stage16 = fft.stage, cells, middle, 16
+        self._stage64 = fft.stage, cells, large, 64
+        self._spectrum = fft.spectrum, cells, fft.untwiddles(tables.SINE), energies
+        self._filterbank = mel.filterbank, energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS
+        self._root = mel.root, sums, mel.roots(), signal
+        self._denoise = mel.denoise, signal, noise
+        self._equalise = mel.equalise, signal, noise, tables.GAINS, bits
+        self._logarithm = mel.logarithm, signal, tables.LOG, self.raw, bits
+        self._quantize = mel.quantize, self.raw, self.features, spec.CHANNELS
 
     def reset(self):
         """Forget all sound heard; the next features come with the third block."""
@@ -47,30 +60,50 @@ class Frontend:
 
         ValueError for a block of another length.
         """
-        if len(samples) != spec.HOP:
+        kernel, blocks, hop = self._lift
+        if len(samples) != hop:
             raise ValueError("a block is 160 samples")
-        block, blocks = self._block, self._blocks
-        dsp.lift(samples, blocks[block], spec.HOP)
+        block = self._block
+        kernel(samples, blocks[block], hop)
         self._block = block + 1
         if block < 2:
             return None
         self._listen(blocks[block - 2])
+        self._judge()
         if block == BLOCKS - 1:
-            dsp.copy(blocks[block - 1], blocks[0], 2 * spec.HOP)
+            kernel, samples, blocks, hop = self._copy
+            kernel(samples, blocks, hop)
             self._block = 2
         return self.features
 
-    def _listen(self, sound):
-        largest = dsp.window(sound, tables.WINDOW, self._windowed, spec.WINDOW)
-        shift = fft.scatter(self._windowed, self._cells, self._order, largest)
-        small, middle, large = self._factors
-        fft.stage(self._cells, small, 4)
-        fft.stage(self._cells, middle, 16)
-        fft.stage(self._cells, large, 64)
-        fft.spectrum(self._cells, self._unfactors, self._energies)
-        mel.filterbank(self._energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS, self._sums)
-        mel.root(self._sums, self._guesses, shift, self._signal)
-        mel.denoise(self._signal, self._noise)
-        mel.equalise(self._signal, self._noise, tables.GAINS, self._bits)
-        mel.logarithm(self._signal, tables.LOG, self.raw, self._bits)
-        mel.quantize(self.raw, self.features, spec.CHANNELS)
+    # No function of these has more than 11 locals and temporaries: MicroPython would take its frame from the heap.
+
+    def _listen(self, x):
+        """From 30 ms of lifted samples to the channels' magnitudes."""
+        kernel, a, b, c = self._window
+        x = kernel(x, a, b, c)  # the largest's bits
+        kernel, a, b, c = self._scatter
+        x = kernel(a, b, c, x)  # how far all were shifted
+        kernel, a, b, c = self._stage4
+        kernel(a, b, c)
+        kernel, a, b, c = self._stage16
+        kernel(a, b, c)
+        kernel, a, b, c = self._stage64
+        kernel(a, b, c)
+        kernel, a, b, c = self._spectrum
+        kernel(a, b, c)
+        kernel, a, b, c = self._filterbank
+        kernel(a, b, c, self._sums)
+        kernel, a, b, c = self._root
+        kernel(a, b, x, c)
+
+    def _judge(self):
+        """From the channels' magnitudes to features."""
+        kernel, a, b = self._denoise
+        kernel(a, b)
+        kernel, a, b, c, d = self._equalise
+        kernel(a, b, c, d)
+        kernel, a, b, c, d = self._logarithm
+        kernel(a, b, c, d)
+        kernel, a, b, c = self._quantize
+        kernel(a, b, c)
