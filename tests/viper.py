@@ -49,6 +49,10 @@ class Uint(int):
         raise Overflow(f"~uint({int(self)}) has 64 bits on the desktop")
 
 
+class Wrapping(int):
+    """What is stored with its low bits alone."""
+
+
 def _unsigned(name):
     operator = getattr(int, name)
 
@@ -107,7 +111,7 @@ class Pointer:
     def __setitem__(self, index, value):
         index = self._cell(index)
         bits = self._bits
-        if not -(1 << bits - 1) <= value < 1 << bits:
+        if type(value) is not Wrapping and not -(1 << bits - 1) <= value < 1 << bits:
             raise Overflow(f"{value} stored through {self.kind}")
         if bits == 32:
             value = (int(value) + (1 << 31)) % (1 << 32) - (1 << 31)
@@ -142,7 +146,14 @@ class Memory:
 
     def words(self):
         words = {kind: (lambda value, kind=kind: self.pointer(kind, value)) for kind in CELLS}
-        return words | {"int": to_int, "uint": to_uint, "_wide": wide, "_count": count, "_raw": raw}
+        return words | {
+            "int": to_int,
+            "uint": to_uint,
+            "_wide": wide,
+            "_count": count,
+            "_raw": raw,
+            "_wrapping": Wrapping,
+        }
 
 
 def to_int(value):
@@ -193,6 +204,15 @@ class _Check(ast.NodeTransformer):
         text = ast.unparse(node)
         self.generic_visit(node)
         return node if isinstance(node.op, ast.Not) else _checked(node, text)
+
+    def visit_Assign(self, node):
+        """p[i] = uint(value) keeps the low bits, on the chip and on the desktop: a kernel says so that it means to."""
+        meant = isinstance(node.targets[0], ast.Subscript) and isinstance(node.value, ast.Call)
+        if meant and ast.unparse(node.value.func) == "uint":
+            self.generic_visit(node.targets[0])
+            node.value = _call("_wrapping", *map(self.visit, node.value.args))
+            return node
+        return self.generic_visit(node)
 
     def visit_AugAssign(self, node):
         value = ast.parse(ast.unparse(node.target), mode="eval").body

@@ -38,9 +38,9 @@ class Frontend:
         self._copy = dsp.copy, history[(BLOCKS - 2) * spec.HOP :], history, 2 * spec.HOP
         self._window = dsp.window, tables.WINDOW, windowed, spec.WINDOW
         self._scatter = fft.scatter, windowed, cells, fft.orders()
-        self._stage4 = fft.stage, cells, small, 4
-        self._stage16 = fft.stage, cells, middle, 16
-        self._stage64 = fft.stage, cells, large, 64
+        self._stage4 = fft.stage4, cells, small
+        self._stage16 = fft.stage16, cells, middle
+        self._stage64 = fft.stage64, cells, large
         self._spectrum = fft.spectrum, cells, fft.untwiddles(tables.SINE), energies
         self._filterbank = mel.filterbank, energies, tables.MEL_WEIGHTS, tables.MEL_COUNTS
         self._root = mel.root, sums, mel.roots(), signal
@@ -84,12 +84,12 @@ class Frontend:
         x = kernel(x, a, b, c)  # the largest's bits
         kernel, a, b, c = self._scatter
         x = kernel(a, b, c, x)  # how far all were shifted
-        kernel, a, b, c = self._stage4
-        kernel(a, b, c)
-        kernel, a, b, c = self._stage16
-        kernel(a, b, c)
-        kernel, a, b, c = self._stage64
-        kernel(a, b, c)
+        kernel, a, b = self._stage4
+        kernel(a, b)
+        kernel, a, b = self._stage16
+        kernel(a, b)
+        kernel, a, b = self._stage64
+        kernel(a, b)
         kernel, a, b, c = self._spectrum
         kernel(a, b, c)
         kernel, a, b, c = self._filterbank

@@ -141,7 +141,7 @@ def fft(kernels):
     for bits in (15, 9, 0):
         yield "scatter", array("h", noise.signed(480, bits) + [0] * 32), bytes(1024), order, (1 << bits) - 1
     for m, factors in zip((4, 16, 64), kernels["twiddles"](tables.SINE)):
-        yield "stage", noise.bytes(1024), factors, m
+        yield f"stage{m}", noise.bytes(1024), factors
     factors = kernels["untwiddles"](tables.SINE)
     for cells in (noise.bytes(1024), bytes(1024), b"\xff" * 1024):
         yield "spectrum", cells, factors, bytes(4 * 247)

@@ -35,7 +35,7 @@ def with_less(figures, name, share):
     return entry
 
 
-@pytest.mark.parametrize("name", ["frontend", "frontend fft.stage", "alexa", "alexa CONV_2D 1x1 int8.dense"])
+@pytest.mark.parametrize("name", ["frontend", "frontend fft.spectrum", "alexa", "alexa CONV_2D 1x1 int8.dense"])
 def test_four_percent_more_fails_and_is_named_and_two_percent_passes(figures, name):
     worse, better = history.compare(with_less(figures, name, 0.04), figures)
     assert len(worse) == 1

@@ -87,7 +87,8 @@ def unbiased(numbers):
 @given(numbers=cells)
 def test_stage_is_kissffts_butterfly(m, numbers):
     here = biased(numbers)
-    fft.stage(here, dict(zip((4, 16, 64), fft.twiddles(tables.SINE), strict=True))[m], m)
+    factors = dict(zip((4, 16, 64), fft.twiddles(tables.SINE), strict=True))[m]
+    getattr(fft, f"stage{m}")(here, factors)
     assert unbiased(here) == stage(complex_of(numbers), m)
 
 
@@ -118,4 +119,4 @@ def test_twiddles_are_kissffts_to_the_last_bit():
                 assert here == factor(2 * np.pi * k * power / (4 * m))
     table = fft.untwiddles(tables.SINE)
     for i in range(124):
-        assert (table[2 * i] - 32768, table[2 * i + 1] - 32768) == factor(np.pi * ((i + 5) / 256 + 0.5))
+        assert (-table[2 * i], -table[2 * i + 1]) == factor(np.pi * ((i + 5) / 256 + 0.5))

@@ -89,6 +89,23 @@ def test_uint_of_a_negative_number_is_not_portable():
         checked(bad)(-4)
 
 
+def test_a_store_keeps_the_low_bits_only_where_the_kernel_says_so():
+    def meant(p: ptr16, x: int):
+        p[0] = uint(x - 1)
+
+    def slipped(p: ptr16, x: int):
+        p[0] = x - 1
+
+    cells = array("H", [7])
+    for x, kept in ((0, 65535), (1, 0), (70000, 70000 - 1 - 65536), (-70000, 131072 - 70001)):
+        checked(meant)(cells, x)
+        assert cells[0] == kept
+    with pytest.raises(Overflow, match="69999 stored through ptr16"):
+        checked(slipped)(cells, 70000)
+    with pytest.raises(Overflow, match="x - 1"):  # what is stored must fit a register all the same
+        checked(meant)(cells, -(1 << 31))
+
+
 def test_unsigned_product_may_use_the_top_bit_but_no_more():
     def high(a: int, b: int) -> int:
         return (uint(a) * b) >> 16

@@ -52,19 +52,34 @@ def scatter(random: np.random.Generator) -> Iterator[Calls]:
     yield case(np.pad(heard.windowed, [(0, 0), (0, 32)]), heard.largest).of(HEARD)
 
 
+def stage(random: np.random.Generator, m: int) -> Iterator[Calls]:
+    """Of the stage whose butterflies are m apart."""
+    i = plain.QUARTERS.index(m) - 1
+    factors = Shared(fft.twiddles(tables.SINE)[i])
+
+    def case(z):
+        return Calls(len(z), (packed(z), factors), {0: packed(plain.stage(z, m))})
+
+    for (part,) in parts(butterflies((-32768, 1, 32767), m)):
+        yield case(part)
+    for (part,) in parts(drawn(random, (COUNT, 256, 2), -32768, 32767)):
+        yield case(part).of(RANDOM)
+    yield case(hearing.heard().cells[i]).of(HEARD)
+
+
 @calls("fft")
-def stage(random: np.random.Generator) -> Iterator[Calls]:
-    heard = hearing.heard()
-    for i, (m, factors) in enumerate(zip((4, 16, 64), fft.twiddles(tables.SINE), strict=True)):
+def stage4(random: np.random.Generator) -> Iterator[Calls]:
+    return stage(random, 4)
 
-        def case(z, m=m, factors=factors):
-            return Calls(len(z), (packed(z), Shared(factors), m), {0: packed(plain.stage(z, m))})
 
-        for (part,) in parts(butterflies((-32768, 1, 32767), m)):
-            yield case(part)
-        for (part,) in parts(drawn(random, (COUNT // 2, 256, 2), -32768, 32767)):
-            yield case(part).of(RANDOM)
-        yield case(heard.cells[i]).of(HEARD)
+@calls("fft")
+def stage16(random: np.random.Generator) -> Iterator[Calls]:
+    return stage(random, 16)
+
+
+@calls("fft")
+def stage64(random: np.random.Generator) -> Iterator[Calls]:
+    return stage(random, 64)
 
 
 @calls("fft")

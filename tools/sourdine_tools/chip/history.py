@@ -1,7 +1,7 @@
 """Counts of earlier commits (benchmarks/chip.json), and whether today's are worse.
 
 A list of entries, the newest last: date, commit, versions, workload, real-time factors, and instructions by name:
-"frontend", "frontend fft.stage", "alexa", "alexa CONV_2D 1x1 int8.dense".
+"frontend", "frontend fft.spectrum", "alexa", "alexa CONV_2D 1x1 int8.dense".
 """
 
 import datetime

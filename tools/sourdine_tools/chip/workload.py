@@ -41,7 +41,7 @@ class Call:
 
     index: int
     part: str
-    kernel: str  # "fft.stage"
+    kernel: str  # "fft.spectrum"
     instructions: int
     lx7: float  # cycles
     lx6: float

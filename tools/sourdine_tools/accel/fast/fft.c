@@ -69,7 +69,7 @@ static inline int32_t factor(const uint16_t *pair)
     return (int32_t)(((uint32_t)pair[1] << 16 | pair[0]) ^ 0x80008000);
 }
 
-KERNEL void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
+static inline __attribute__((always_inline)) void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
 {
     int32_t v0, v1, v2, v3, v4, v5, v6;
     if (m == 64) {
@@ -104,6 +104,10 @@ KERNEL void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
             PLACE("64", LINE("addmi", P ", " P ", 256") LINE("addmi", Q ", " Q ", 256"));
     }
 }
+
+KERNEL void stage4(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 4); }
+KERNEL void stage16(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 16); }
+KERNEL void stage64(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 64); }
 
 // A sample, shifted as far as all can be, as a quarter: MUL16S takes the low 16 bits as a signed number.
 #define SHIFTED(x, round) LINE("sll", x ", " x) LINE("mul16s", x ", " x ", %11") round LINE("srai", x ", " x ", 15")
@@ -158,7 +162,7 @@ KERNEL void spectrum(const uint16_t *cells, const uint16_t *factors, uint32_t *o
         LOAD(V3, Q, "2") LOAD(V2, P, "2") LINE("neg", V3 ", " V3) HALF(V2, "mull") HALF(V3, "mul16u") // the conjugate
         SUB(V4, V0, V1) ADD(V0, V0, V1) SUB(V5, V2, V3) ADD(V2, V2, V3)
         LINE("rsr", V6 ", m0") ADD(V6, V6, P) LOAD(V7, V6, "2") LOAD(V6, V6, "0")
-        LINE("addmi", V7 ", " V7 ", -0x8000") LINE("addmi", V6 ", " V6 ", -0x8000")
+        LINE("neg", V7 ", " V7) LINE("neg", V6 ", " V6)
         LINE("mull", V1 ", " V4 ", " V6) LINE("mull", V3 ", " V5 ", " V7) LINE("mull", V4 ", " V4 ", " V7)
         LINE("mull", V5 ", " V5 ", " V6) SUB(V1, V1, V3) ADD(V4, V4, V5) ROUND_16(V1) ROUND_16(V4)
         ADD(V3, V0, V1) ADD(V5, V2, V4) SUB(V0, V0, V1) SUB(V4, V4, V2)

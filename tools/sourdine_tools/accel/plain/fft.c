@@ -33,7 +33,7 @@ KERNEL int32_t scatter(const uint16_t *x, uint16_t *out, const uint8_t *order, i
     return shift;
 }
 
-KERNEL void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
+static inline __attribute__((always_inline)) void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
 {
     for (int32_t k = 0; k < m; k++, cells += 2, factors += 6) {
         int32_t w[6];
@@ -63,13 +63,17 @@ KERNEL void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
     }
 }
 
+KERNEL void stage4(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 4); }
+KERNEL void stage16(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 16); }
+KERNEL void stage64(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 64); }
+
 KERNEL void spectrum(const uint16_t *cells, const uint16_t *factors, uint32_t *out)
 {
     uint32_t *high = out + 246; // bin 251
     const uint16_t *p = cells + 10, *q = cells + 502;
     for (; p <= q; p += 2, q -= 2, factors += 2) {
         int32_t ar = HALF(p[0]), ai = HALF(p[1]), br = HALF(q[0]), bi = HALF((65536 - q[1]) & 0xFFFF);
-        int32_t x = ar - br, y = ai - bi, c = factors[0] - 0x8000, s = factors[1] - 0x8000;
+        int32_t x = ar - br, y = ai - bi, c = -factors[0], s = -factors[1];
         ar += br - 32766;
         ai += bi - 32766;
         int32_t tr = (int16_t)ROUNDED(x * c - y * s), ti = (int16_t)ROUNDED(x * s + y * c);
