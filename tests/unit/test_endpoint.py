@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sourdine import spec
 from sourdine.endpoint import Endpoint, level
@@ -93,3 +95,58 @@ def test_level_rises_with_energy_sixteen_steps_an_octave():
     assert levels == sorted(levels)
     assert [level(1 << k) for k in range(31)] == [16 * k for k in range(31)]
     assert level(2**30) == 480
+
+
+def defined_level(energy):
+    octave = max(energy.bit_length() - 1, 0)
+    return 16 * octave + (16 * energy >> octave) - 16 if energy else 0
+
+
+@given(st.integers(0, 30).flatmap(lambda bits: st.integers(0, 1 << bits)))
+def test_a_level_is_a_straight_line_between_octaves(energy):
+    assert level(energy) == defined_level(energy)
+
+
+def defined(blocks):
+    """hear()'s answers, each from all that was heard: blocks are mean squares, "start" and "reset"."""
+    heard, answers = [], []
+    smooth = voice = since = quiet = 0
+    paused = spoke = False
+    for block in blocks:
+        if block in ("start", "reset"):
+            since, quiet, paused, spoke = 0, 0, False, False
+            if block == "reset":
+                heard, smooth, voice = [], 0, 0
+            continue
+        now = defined_level(block)
+        smooth += (now - smooth) // 4 if now < smooth else (now - smooth + 1) // 2
+        heard.append(smooth)
+        oldest = max(0, len(heard) // 25 - 16) * 25  # whole windows of 25, and the one that goes on
+        floor = min(480, *heard[oldest:], 480)
+        voice = max(voice - (len(heard) % 12 == 0), smooth)
+        since = min(since + 1, 200)
+        if smooth > max(floor + 40, (floor + voice) >> 1):
+            quiet, spoke = 0, spoke or paused or since > 80
+        else:
+            quiet = min(quiet + 1, 250)
+            paused = paused or quiet >= 20
+        answers.append(since == 200 and quiet >= (80 if spoke else 250))
+    return answers
+
+
+runs = st.tuples(st.integers(0, 1 << 30) | st.integers(0, 2000), st.integers(1, 260))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(runs, runs, runs, st.sampled_from(["start", "reset"])), max_size=16), st.integers(0, 3))
+def test_every_answer_is_the_one_that_the_whole_past_gives(story, rough):
+    blocks = []
+    for part in story:
+        blocks += [part[0] >> (rough * i % 5) for i in range(part[1])] if isinstance(part, tuple) else [part]
+    endpoint, answers = Endpoint(), []
+    for block in blocks:
+        if isinstance(block, str):
+            getattr(endpoint, block)()
+        else:
+            answers.append(endpoint.hear(block))
+    assert answers == defined(blocks)
