@@ -137,9 +137,7 @@ def defined(blocks):
 runs = st.tuples(st.integers(0, 1 << 30) | st.integers(0, 2000), st.integers(1, 260))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(runs, runs, runs, st.sampled_from(["start", "reset"])), max_size=16), st.integers(0, 3))
-def test_every_answer_is_the_one_that_the_whole_past_gives(story, rough):
+def agrees_with_the_definition(story, rough=0):
     blocks = []
     for part in story:
         blocks += [part[0] >> (rough * i % 5) for i in range(part[1])] if isinstance(part, tuple) else [part]
@@ -150,3 +148,18 @@ def test_every_answer_is_the_one_that_the_whole_past_gives(story, rough):
         else:
             answers.append(endpoint.hear(block))
     assert answers == defined(blocks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(runs, runs, runs, st.sampled_from(["start", "reset"])), max_size=16), st.integers(0, 3))
+def test_every_answer_is_the_one_that_the_whole_past_gives(story, rough):
+    agrees_with_the_definition(story, rough)
+
+
+@pytest.mark.parametrize("rest", [0, 20, 79])
+def test_a_pause_counts_from_the_same_block_as_defined(rest):
+    quiet, loud = 900, 4_000_000
+    for pause in range(60):
+        agrees_with_the_definition(
+            [(quiet, 450), (loud, 60), "start", (loud, rest), (quiet, pause), (loud, 10), (quiet, 300)]
+        )
