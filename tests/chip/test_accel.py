@@ -3,10 +3,12 @@
 from contextlib import ExitStack
 from functools import cache
 
+import numpy as np
 import pytest
 
 from chip.trial import tried
 from chip.vectors.calls import RANDOM
+from sourdine import fft, tables
 from sourdine_board.mistake import Mistake
 from sourdine_tools import accel
 from sourdine_tools.accel import compile as cc
@@ -39,6 +41,22 @@ def test_the_accelerator_does_what_the_definition_says(cores, arch, name):
         trial = tried(cores[arch], code, (room, name))
         assert trial.mismatches == 0, trial.first
         assert trial.counts[RANDOM] >= ENOUGH
+
+
+def test_factors_and_samples_need_no_more_than_their_own_alignment(cores):
+    """Where words are loaded for two cells at once, cells between words take another way."""
+    random = np.random.default_rng(1)
+    cells, factors = random.integers(0, 1 << 16, 512).astype(np.uint16), fft.twiddles(tables.SINE)[2]
+    samples = random.integers(-32768, 32768, 301).astype(np.int16)
+    found = []
+    for start in (0, 1):
+        moved, energy = np.zeros(400, np.uint16)[start : start + len(factors)], np.zeros(320, np.int16)[start:][:301]
+        moved[:], energy[:], turned = factors, samples, cells.copy()
+        assert moved.ctypes.data % 4 == 2 * start
+        cores["xtensawin"].call(built("xtensawin")["fft"]["stage64"], turned, moved)
+        found.append((turned.tobytes(), cores["xtensawin"].call(built("xtensawin")["dsp"]["energy"], energy, 301)))
+    assert found[0] == found[1]
+    assert found[0][0] != cells.tobytes()
 
 
 @pytest.mark.parametrize("arch", CHIPS)

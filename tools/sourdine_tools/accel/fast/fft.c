@@ -46,6 +46,10 @@
     LOAD(V0, Q, quarter) LOAD(V1, Q, quarter "+2") SCALE(V0, K2) SCALE(V1, K2) TIMES_LOW("m1", V4, V5)   \
     ADD(V6, V2, V4) SUB(V2, V2, V4) ADD(V7, V3, V5) SUB(V3, V3, V5)      \
     LOAD(V0, Q, "0") LOAD(V1, Q, "2") SCALE(V0, K2) SCALE(V1, K2) TIMES_HIGH("m2", V4, V5)               \
+    COMBINE(quarter, finish)
+
+// With b + d in V6 and V7, b - d in V2 and V3, and c in V4 and V5.
+#define COMBINE(quarter, finish)                                         \
     LOAD(V0, P, "0") finish                                              \
     SUB(V1, V0, V4) ADD(V0, V0, V4) ADD(V4, V0, V6) SUB(V0, V0, V6)      \
     STORE(V4, P, "0") STORE(V0, Q, "0")                                  \
@@ -57,57 +61,95 @@
 
 #define VALUES "=&r"(v0), "=&r"(v1), "=&r"(v2), "=&r"(v3), "=&r"(v4), "=&r"(v5), "=&r"(v6)
 
-// All butterflies of one place in a quarter.
+// All butterflies of one place in a quarter, by the factors in m0, m2 and m1.
 #define PLACE(quarter, advance)                                          \
     __asm__ volatile(LINE("loopnez", V7 ", 1f") BUTTERFLY(quarter, SCALE(V0, K3)) advance "1:\n"         \
                      : "+r"(p), "+r"(q), VALUES, "+r"(n)                 \
                      : "r"(8191), "r"(QUARTERS(0)), "r"(QUARTERS(0x8000)) \
                      : "memory")
 
-static inline int32_t factor(const uint16_t *pair)
+static inline void use(uint32_t u, uint32_t v, uint32_t w)
 {
-    return (int32_t)(((uint32_t)pair[1] << 16 | pair[0]) ^ 0x80008000);
+    __asm__ volatile("wsr %0, m0\n wsr %1, m2\n wsr %2, m1" : : "r"(u), "r"(v), "r"(w));
 }
 
-static inline __attribute__((always_inline)) void stage(uint16_t *cells, const uint16_t *factors, int32_t m)
+static inline uint32_t pair(int32_t re, int32_t im)
 {
-    int32_t v0, v1, v2, v3, v4, v5, v6;
-    if (m == 64) {
-        uint16_t *p = cells, *q = cells + 256;
-        int32_t n = 64, quarter = 8191, unbiased = QUARTERS(0);
-        __asm__ volatile("wsr %0, m3" : : "r"(factors));
-        __asm__ volatile(
-            "1:\n"
-            LINE("rsr", V0 ", m3")
-            LOAD(V1, V0, "0") LOAD(V2, V0, "2") LOAD(V3, V0, "4") LOAD(V4, V0, "6") LOAD(V5, V0, "8") LOAD(V6, V0, "10")
-            LINE("addi", V0 ", " V0 ", 12") LINE("wsr", V0 ", m3")
-            LINE("movi", V7 ", 1") LINE("slli", V0 ", " V7 ", 31") LINE("slli", V7 ", " V7 ", 15") ADD(V7, V7, V0)
-            LINE("slli", V2 ", " V2 ", 16") LINE("slli", V4 ", " V4 ", 16") LINE("slli", V6 ", " V6 ", 16")
-            ADD(V1, V1, V2) ADD(V3, V3, V4) ADD(V5, V5, V6)
-            LINE("xor", V1 ", " V1 ", " V7) LINE("xor", V3 ", " V3 ", " V7) LINE("xor", V5 ", " V5 ", " V7)
-            LINE("wsr", V1 ", m0") LINE("wsr", V3 ", m2") LINE("wsr", V5 ", m1")
-            BUTTERFLY("256", SCALE(V0, K2) LINE("addmi", V0 ", " V0 ", -0x8000"))
-            LINE("addi", P ", " P ", 4") LINE("addi", Q ", " Q ", 4")
-            LINE("addi", K3 ", " K3 ", -1") LINE("bnez", K3 ", 1b")
-            : "+r"(p), "+r"(q), VALUES, "=&r"(m), "+r"(quarter), "+r"(unbiased), "+r"(n)
-            :
-            : "memory");
+    return (uint32_t)im << 16 | (uint32_t)(re & 0xFFFF);
+}
+
+static inline __attribute__((always_inline)) void place_4(uint16_t *p, uint32_t u, uint32_t v, uint32_t w)
+{
+    int32_t v0, v1, v2, v3, v4, v5, v6, n = 16;
+    uint16_t *q = p + 16;
+    use(u, v, w);
+    PLACE("16", LINE("addi", P ", " P ", 64") LINE("addi", Q ", " Q ", 64"));
+}
+
+// The factors are few, and written out.
+KERNEL void stage4(uint16_t *cells, const uint16_t *factors)
+{
+    int32_t v0, v1, v2, v3, v4, v5, v6, n = 16;
+    uint16_t *p = cells, *q = cells + 16;
+    __asm__ volatile(LINE("loopnez", V7 ", 1f") // all factors are 1
+                     LOAD(V2, P, "16") LOAD(V3, P, "18") LOAD(V4, Q, "16") LOAD(V5, Q, "18")
+                     SCALE(V2, K2) SCALE(V3, K2) SCALE(V4, K2) SCALE(V5, K2)
+                     ADD(V6, V2, V4) SUB(V2, V2, V4) ADD(V7, V3, V5) SUB(V3, V3, V5)
+                     LOAD(V4, Q, "0") LOAD(V5, Q, "2") SCALE(V4, K2) SCALE(V5, K2) COMBINE("16", SCALE(V0, K3))
+                     LINE("addi", P ", " P ", 64") LINE("addi", Q ", " Q ", 64")
+                     "1:\n"
+                     : "+r"(p), "+r"(q), VALUES, "+r"(n)
+                     : "r"(8191), "r"(QUARTERS(0)), "r"(QUARTERS(0x8000))
+                     : "memory");
+    place_4(cells + 2, pair(30273, -12539), pair(23170, -23170), pair(12539, -30273));
+    place_4(cells + 4, pair(23170, -23170), pair(0, -32767), pair(-23170, -23170));
+    place_4(cells + 6, pair(12539, -30273), pair(-23170, -23170), pair(-30273, 12539));
+}
+
+static inline uint32_t factor(const uint16_t *cells)
+{
+    return ((uint32_t)cells[1] << 16 | cells[0]) ^ 0x80008000;
+}
+
+KERNEL void stage16(uint16_t *cells, const uint16_t *factors)
+{
+    for (int32_t k = 16; k; k--, cells += 2, factors += 6) {
+        int32_t v0, v1, v2, v3, v4, v5, v6, n = 4;
+        uint16_t *p = cells, *q = cells + 64;
+        use(factor(factors), factor(factors + 2), factor(factors + 4));
+        PLACE("64", LINE("addmi", P ", " P ", 256") LINE("addmi", Q ", " Q ", 256"));
+    }
+}
+
+// Factors two to a word, which needs them at a multiple of four; elsewhere each place is a loop of one.
+KERNEL void stage64(uint16_t *cells, const uint16_t *factors)
+{
+    int32_t v0, v1, v2, v3, v4, v5, v6, n = 64;
+    uint16_t *p = cells, *q = cells + 256;
+    if ((word)factors & 3) {
+        for (int32_t k = 64; k; k--, factors += 6) {
+            n = 1;
+            use(factor(factors), factor(factors + 2), factor(factors + 4));
+            PLACE("256", LINE("addi", P ", " P ", 4") LINE("addi", Q ", " Q ", 4"));
+        }
         return;
     }
-    for (int32_t k = m; k; k--, cells += 2, factors += 6) {
-        uint16_t *p = cells, *q = cells + 4 * m;
-        int32_t n = 64 / m;
-        __asm__ volatile("wsr %0, m0\n wsr %1, m2\n wsr %2, m1" : : "r"(factor(factors)), "r"(factor(factors + 2)), "r"(factor(factors + 4)));
-        if (m == 4)
-            PLACE("16", LINE("addi", P ", " P ", 64") LINE("addi", Q ", " Q ", 64"));
-        else
-            PLACE("64", LINE("addmi", P ", " P ", 256") LINE("addmi", Q ", " Q ", 256"));
-    }
+    int32_t v7, quarter = 8191, unbiased = QUARTERS(0);
+    __asm__ volatile("wsr %0, m3" : : "r"(factors));
+    __asm__ volatile(
+        "1:\n"
+        LINE("rsr", V0 ", m3") LINE("movi", V7 ", 1") LINE("l32i", V1 ", " V0 ", 0") LINE("l32i", V2 ", " V0 ", 4")
+        LINE("l32i", V3 ", " V0 ", 8") LINE("addi", V0 ", " V0 ", 12") LINE("wsr", V0 ", m3")
+        LINE("slli", V4 ", " V7 ", 31") LINE("slli", V7 ", " V7 ", 15") ADD(V7, V7, V4)
+        LINE("xor", V1 ", " V1 ", " V7) LINE("xor", V2 ", " V2 ", " V7) LINE("xor", V3 ", " V3 ", " V7)
+        LINE("wsr", V1 ", m0") LINE("wsr", V2 ", m2") LINE("wsr", V3 ", m1")
+        BUTTERFLY("256", SCALE(V0, K2) LINE("addmi", V0 ", " V0 ", -0x8000"))
+        LINE("addi", P ", " P ", 4") LINE("addi", Q ", " Q ", 4")
+        LINE("addi", K3 ", " K3 ", -1") LINE("bnez", K3 ", 1b")
+        : "+r"(p), "+r"(q), VALUES, "=&r"(v7), "+r"(quarter), "+r"(unbiased), "+r"(n)
+        :
+        : "memory");
 }
-
-KERNEL void stage4(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 4); }
-KERNEL void stage16(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 16); }
-KERNEL void stage64(uint16_t *cells, const uint16_t *factors) { stage(cells, factors, 64); }
 
 // A sample, shifted as far as all can be, as a quarter: MUL16S takes the low 16 bits as a signed number.
 #define SHIFTED(x, round) LINE("sll", x ", " x) LINE("mul16s", x ", " x ", %11") round LINE("srai", x ", " x ", 15")
@@ -160,11 +202,10 @@ KERNEL void spectrum(const uint16_t *cells, const uint16_t *factors, uint32_t *o
         LINE("loopnez", V7 ", 1f")
         LOAD(V0, P, "0") LOAD(V1, Q, "0") HALF(V0, "mull") HALF(V1, "mull")
         LOAD(V3, Q, "2") LOAD(V2, P, "2") LINE("neg", V3 ", " V3) HALF(V2, "mull") HALF(V3, "mul16u") // the conjugate
-        SUB(V4, V0, V1) ADD(V0, V0, V1) SUB(V5, V2, V3) ADD(V2, V2, V3)
+        SUB(V4, V1, V0) ADD(V0, V0, V1) SUB(V5, V2, V3) ADD(V2, V2, V3)
         LINE("rsr", V6 ", m0") ADD(V6, V6, P) LOAD(V7, V6, "2") LOAD(V6, V6, "0")
-        LINE("neg", V7 ", " V7) LINE("neg", V6 ", " V6)
         LINE("mull", V1 ", " V4 ", " V6) LINE("mull", V3 ", " V5 ", " V7) LINE("mull", V4 ", " V4 ", " V7)
-        LINE("mull", V5 ", " V5 ", " V6) SUB(V1, V1, V3) ADD(V4, V4, V5) ROUND_16(V1) ROUND_16(V4)
+        LINE("mull", V5 ", " V5 ", " V6) ADD(V1, V1, V3) SUB(V4, V4, V5) ROUND_16(V1) ROUND_16(V4)
         ADD(V3, V0, V1) ADD(V5, V2, V4) SUB(V0, V0, V1) SUB(V4, V4, V2)
         SQUARE(V3) SQUARE(V5) SQUARE(V0) SQUARE(V4)
         LINE("rsr", V6 ", m1") LINE("rsr", V7 ", m2") ADD(V3, V3, V5) ADD(V0, V0, V4) ADD(V6, V6, P) ADD(V7, V7, Q)
