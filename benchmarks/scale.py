@@ -145,7 +145,7 @@ def words(axes, together: list) -> None:
         for place, figures in enumerate(together):
             x, bottom = place + 0.4 * index - 0.2, 0.0
             nets = sum(net[f"ms_{board}"] / net["stride"] for net in figures["models"])
-            parts = figures["frontend"][f"ms_{board}"], nets, figures["interpreter"]["ms"]
+            parts = figures["frame"][f"ms_{board}"], nets, figures["interpreter"]["ms"]
             for part, colour in zip(parts, ("#1b9e77", "#7570b3", "#bdbdbd"), strict=True):
                 axes.bar(x, part / FRAME_MS, 0.36, bottom, color=colour)
                 bottom += part / FRAME_MS

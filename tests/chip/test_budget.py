@@ -35,7 +35,7 @@ def with_less(figures, name, share):
     return entry
 
 
-@pytest.mark.parametrize("name", ["frontend", "frontend fft.spectrum", "alexa", "alexa CONV_2D 1x1 int8.dense"])
+@pytest.mark.parametrize("name", ["frontend", "frame fft.spectrum", "alexa", "alexa CONV_2D 1x1 int8.dense"])
 def test_four_percent_more_fails_and_is_named_and_two_percent_passes(figures, name):
     worse, better = history.compare(with_less(figures, name, 0.04), figures)
     assert len(worse) == 1
@@ -46,7 +46,7 @@ def test_four_percent_more_fails_and_is_named_and_two_percent_passes(figures, na
 
 
 def test_fewer_instructions_pass_and_are_told(figures):
-    worse, better = history.compare(with_less(figures, "frontend mel.root", -0.2), figures)
+    worse, better = history.compare(with_less(figures, "frame mel.root", -0.2), figures)
     assert worse == []
     assert better[0].endswith("(-20.0%)")
 
@@ -98,9 +98,13 @@ def test_the_sound_is_the_same_on_every_computer_and_has_every_kind():
 
 
 def test_stages_and_operators_sum_to_the_whole(figures):
-    assert sum(row["instructions"] for row in figures["stages"]) == pytest.approx(
-        figures["frontend_instructions"], abs=len(figures["stages"])
-    )
+    spent = {row["stage"]: 0 for row in figures["stages"]}
+    for row in figures["stages"]:
+        spent[row["stage"]] += row["instructions"]
+    rounding = len(figures["stages"])
+    assert sum(spent.values()) == pytest.approx(figures["frame"]["instructions"], abs=rounding)
+    beside = spent["microphone"] + spent["loudness"]
+    assert figures["frontend_instructions"] == pytest.approx(sum(spent.values()) - beside, abs=rounding)
     net = figures["models"][0]
     assert sum(part["instructions"] for part in net["parts"]) == pytest.approx(
         net["instructions"], abs=len(net["parts"])
@@ -114,7 +118,7 @@ def test_stages_and_operators_sum_to_the_whole(figures):
 def test_the_real_time_factor_is_all_of_it_at_240_mhz(figures):
     net = figures["models"][0]
     for board in ("s3", "esp32"):
-        ms = figures["frontend"][f"ms_{board}"] + net[f"ms_{board}"] / net["stride"]
+        ms = figures["frame"][f"ms_{board}"] + net[f"ms_{board}"] / net["stride"]
         assert figures[f"rtf_kernels_{board}"] == pytest.approx(ms / 10, abs=1e-4)
         assert figures[f"rtf_{board}"] == pytest.approx((ms + figures["interpreter"]["ms"]) / 10, abs=1e-4)
     assert figures["rtf_s3"] < figures["rtf_esp32"]  # the longer pipeline
@@ -146,9 +150,9 @@ def test_two_words_share_one_frontend(monkeypatch):
 
 
 def test_the_interpreter_takes_what_the_budget_says(figures, tmp_path):
-    """On the real unix port, give or take where its heap is free. If not: run benchmarks/interpreter.py, change Vm."""
+    """Or less: on the real unix port, but for where its heap is free. If more: benchmarks/interpreter.py, and budget.Vm."""
     counter = runpy.run_path(str(ROOT / "benchmarks/interpreter.py"))["Counter"](tmp_path)
-    assert counter.spent("turn", (30, 330)) == pytest.approx(figures["interpreter"]["instructions_x64"], rel=0.15)
+    assert counter.spent("turn", (30, 330)) < 1.15 * figures["interpreter"]["instructions_x64"]
 
 
 # The command
@@ -224,6 +228,6 @@ def test_the_document_has_the_latest_entrys_numbers():
     document = (ROOT / "docs/performance.md").read_text()
     counted = document.split("<!-- counted -->")[1].split("<!-- end of counted -->")[0]
     latest = history.read()[-1]
-    missing = [name for name, count in latest["instructions"].items() if f" {count:,} " not in counted]
+    missing = [name for name, count in latest["instructions"].items() if f"| {count:,} |" not in counted]
     assert missing == []
     assert f"| {latest['rtf_s3']:.3f} | {latest['rtf_esp32']:.3f} |" in counted
