@@ -27,11 +27,11 @@ typedef word converter(word, word);
 #define RETURN_NONE(call) return call, (word)helpers[NONE]
 
 // What MicroPython calls; another number of arguments raises TypeError, as a viper function does.
-#define ENTRY(name, count)                                                                                   \
-    __attribute__((section(".text." #name), used)) static word name##_entry(                                \
-        function *self, word n, word keywords, const word *arguments)                                        \
-    {                                                                                                        \
-        void **helpers = self->context->objects[0];                                                          \
-        converter *to_native = (converter *)helpers[TO_NATIVE];                                              \
-        if (n != count || keywords)                                                                          \
+#define ENTRY(name, count)                                                   \
+    __attribute__((section(".text." #name), used)) static word name##_entry( \
+        function *self, word n, word keywords, const word *arguments)        \
+    {                                                                        \
+        void **helpers = self->context->objects[0];                          \
+        converter *to_native = (converter *)helpers[TO_NATIVE];              \
+        if (n != count || keywords)                                          \
             ((word(*)(word, word, word))helpers[CHECK_ARGUMENTS])(n, keywords, count << 17 | count << 1);

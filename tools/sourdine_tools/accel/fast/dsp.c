@@ -108,11 +108,11 @@ KERNEL int32_t window(const uint16_t *x, const uint16_t *weights, int16_t *out, 
     int32_t largest = 0;
 #ifdef __xtensa__
     int32_t y, z, u, eights = n >> 3;
-#define TWO(i, j)                                                                                     \
-    LINE("l16ui", "%4, %0, " i) LINE("l16ui", "%5, %1, " i) LINE("l16ui", "%6, %0, " j)               \
-    LINE("addmi", "%4, %4, -0x8000") LINE("l16ui", "%7, %1, " j) LINE("mull", "%4, %4, %5")           \
-    LINE("addmi", "%6, %6, -0x8000") LINE("mull", "%6, %6, %7") LINE("srai", "%4, %4, 12")            \
-    LINE("srai", "%6, %6, 12") LINE("s16i", "%4, %2, " i) LINE("abs", "%4, %4")                       \
+#define TWO(i, j)                                                                           \
+    LINE("l16ui", "%4, %0, " i) LINE("l16ui", "%5, %1, " i) LINE("l16ui", "%6, %0, " j)     \
+    LINE("addmi", "%4, %4, -0x8000") LINE("l16ui", "%7, %1, " j) LINE("mull", "%4, %4, %5") \
+    LINE("addmi", "%6, %6, -0x8000") LINE("mull", "%6, %6, %7") LINE("srai", "%4, %4, 12")  \
+    LINE("srai", "%6, %6, 12") LINE("s16i", "%4, %2, " i) LINE("abs", "%4, %4")             \
     LINE("s16i", "%6, %2, " j) LINE("abs", "%6, %6") LINE("or", "%3, %3, %4") LINE("or", "%3, %3, %6")
     __asm__ volatile(LINE("loopnez", "%7, 1f")
                      TWO("0", "2") TWO("4", "6") TWO("8", "10") TWO("12", "14")

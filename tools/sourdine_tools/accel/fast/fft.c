@@ -10,7 +10,7 @@
 // A cell u = v + 32768 as a quarter of v, plus a bias that passes through the shift.
 #define QUARTERS(bias) (0x4000 + ((bias) - 8191) * 0x8000)
 
-// Names of the operands below. v0..v7 hold values; those of b and d, then their sum t and difference, those of c and a.
+// Names of the operands below. Of a butterfly of a, b, c, d, V0 and V1 hold what is read, V2 to V7 what became of it.
 #define P "%0"
 #define Q "%1"
 #define V0 "%2"
@@ -26,13 +26,14 @@
 #define K3 "%12" // makes quarters that are cells again, or counts
 
 #define LINE(instruction, operands) instruction " " operands "\n"
-#define SCALE(x, constant) LINE("mull", x ", " x ", " K1) LINE("add.n", x ", " x ", " constant) LINE("srai", x ", " x ", 15")
+#define SCALE(x, constant) \
+    LINE("mull", x ", " x ", " K1) LINE("add.n", x ", " x ", " constant) LINE("srai", x ", " x ", 15")
 #define ROUND(x) LINE("addmi", x ", " x ", 0x4000") LINE("srai", x ", " x ", 15")
 // re, im = V0 + i V1 times a factor of m0 or m1, or of m2 or m3.
-#define TIMES_LOW(m, re, im)                                             \
+#define TIMES_LOW(m, re, im)                                                             \
     LINE("mul.da.ll", m ", " V0) LINE("muls.da.hl", m ", " V1) LINE("rsr", re ", acclo") \
     LINE("mul.da.hl", m ", " V0) LINE("mula.da.ll", m ", " V1) LINE("rsr", im ", acclo") ROUND(re) ROUND(im)
-#define TIMES_HIGH(m, re, im)                                            \
+#define TIMES_HIGH(m, re, im)                                                            \
     LINE("mul.ad.ll", V0 ", " m) LINE("muls.ad.lh", V1 ", " m) LINE("rsr", re ", acclo") \
     LINE("mul.ad.lh", V0 ", " m) LINE("mula.ad.ll", V1 ", " m) LINE("rsr", im ", acclo") ROUND(re) ROUND(im)
 #define ADD(z, x, y) LINE("add.n", z ", " x ", " y)
@@ -41,31 +42,31 @@
 #define STORE(x, p, at) LINE("s16i", x ", " p ", " at)
 
 // Four elements at P, P + quarter, Q, Q + quarter. `finish` makes V0 a biased quarter of a.
-#define BUTTERFLY(quarter, finish)                                       \
-    LOAD(V0, P, quarter) LOAD(V1, P, quarter "+2") SCALE(V0, K2) SCALE(V1, K2) TIMES_LOW("m0", V2, V3)   \
-    LOAD(V0, Q, quarter) LOAD(V1, Q, quarter "+2") SCALE(V0, K2) SCALE(V1, K2) TIMES_LOW("m1", V4, V5)   \
-    ADD(V6, V2, V4) SUB(V2, V2, V4) ADD(V7, V3, V5) SUB(V3, V3, V5)      \
-    LOAD(V0, Q, "0") LOAD(V1, Q, "2") SCALE(V0, K2) SCALE(V1, K2) TIMES_HIGH("m2", V4, V5)               \
+#define BUTTERFLY(quarter, finish)                                                                     \
+    LOAD(V0, P, quarter) LOAD(V1, P, quarter "+2") SCALE(V0, K2) SCALE(V1, K2) TIMES_LOW("m0", V2, V3) \
+    LOAD(V0, Q, quarter) LOAD(V1, Q, quarter "+2") SCALE(V0, K2) SCALE(V1, K2) TIMES_LOW("m1", V4, V5) \
+    ADD(V6, V2, V4) SUB(V2, V2, V4) ADD(V7, V3, V5) SUB(V3, V3, V5)                                    \
+    LOAD(V0, Q, "0") LOAD(V1, Q, "2") SCALE(V0, K2) SCALE(V1, K2) TIMES_HIGH("m2", V4, V5)             \
     COMBINE(quarter, finish)
 
 // With b + d in V6 and V7, b - d in V2 and V3, and c in V4 and V5.
-#define COMBINE(quarter, finish)                                         \
-    LOAD(V0, P, "0") finish                                              \
-    SUB(V1, V0, V4) ADD(V0, V0, V4) ADD(V4, V0, V6) SUB(V0, V0, V6)      \
-    STORE(V4, P, "0") STORE(V0, Q, "0")                                  \
-    ADD(V4, V1, V3) SUB(V1, V1, V3) STORE(V4, P, quarter) STORE(V1, Q, quarter)                          \
-    LOAD(V0, P, "2") finish                                              \
-    SUB(V1, V0, V5) ADD(V0, V0, V5) ADD(V4, V0, V7) SUB(V0, V0, V7)      \
-    STORE(V4, P, "2") STORE(V0, Q, "2")                                  \
+#define COMBINE(quarter, finish)                                                \
+    LOAD(V0, P, "0") finish                                                     \
+    SUB(V1, V0, V4) ADD(V0, V0, V4) ADD(V4, V0, V6) SUB(V0, V0, V6)             \
+    STORE(V4, P, "0") STORE(V0, Q, "0")                                         \
+    ADD(V4, V1, V3) SUB(V1, V1, V3) STORE(V4, P, quarter) STORE(V1, Q, quarter) \
+    LOAD(V0, P, "2") finish                                                     \
+    SUB(V1, V0, V5) ADD(V0, V0, V5) ADD(V4, V0, V7) SUB(V0, V0, V7)             \
+    STORE(V4, P, "2") STORE(V0, Q, "2")                                         \
     SUB(V4, V1, V2) ADD(V1, V1, V2) STORE(V4, P, quarter "+2") STORE(V1, Q, quarter "+2")
 
 #define VALUES "=&r"(v0), "=&r"(v1), "=&r"(v2), "=&r"(v3), "=&r"(v4), "=&r"(v5), "=&r"(v6)
 
 // All butterflies of one place in a quarter, by the factors in m0, m2 and m1.
-#define PLACE(quarter, advance)                                          \
-    __asm__ volatile(LINE("loopnez", V7 ", 1f") BUTTERFLY(quarter, SCALE(V0, K3)) advance "1:\n"         \
-                     : "+r"(p), "+r"(q), VALUES, "+r"(n)                 \
-                     : "r"(8191), "r"(QUARTERS(0)), "r"(QUARTERS(0x8000)) \
+#define PLACE(quarter, advance)                                                                  \
+    __asm__ volatile(LINE("loopnez", V7 ", 1f") BUTTERFLY(quarter, SCALE(V0, K3)) advance "1:\n" \
+                     : "+r"(p), "+r"(q), VALUES, "+r"(n)                                         \
+                     : "r"(8191), "r"(QUARTERS(0)), "r"(QUARTERS(0x8000))                        \
                      : "memory")
 
 static inline void use(uint32_t u, uint32_t v, uint32_t w)

@@ -21,10 +21,10 @@ KERNEL void move(uint8_t *arena, const uint8_t *weights, const int32_t *table)
             if ((((word)x | (word)y) & 3) == 0) {
                 const uint32_t *from = (const uint32_t *)x;
                 uint32_t *to = (uint32_t *)y;
-#define FOUR(i)                                                                                 \
-    {                                                                                           \
-        uint32_t a = from[i], b = from[(i) + 1], c = from[(i) + 2], d = from[(i) + 3];          \
-        to[i] = a, to[(i) + 1] = b, to[(i) + 2] = c, to[(i) + 3] = d;                           \
+#define FOUR(i)                                                                        \
+    {                                                                                  \
+        uint32_t a = from[i], b = from[(i) + 1], c = from[(i) + 2], d = from[(i) + 3]; \
+        to[i] = a, to[(i) + 1] = b, to[(i) + 2] = c, to[(i) + 3] = d;                  \
     }
                 for (; size >= 64; size -= 64, from += 16, to += 16) {
                     FOUR(0)
@@ -65,7 +65,8 @@ static inline __attribute__((always_inline)) void add_16(int32_t *out, const uin
                      TWO("%6", "64") THEN("%6", "64") TWO("%7", "96") THEN("%7", "96")
                      TWO("%8", "128") THEN("%8", "128") TWO("%9", "160") THEN("%9", "160")
                      TWO("%10", "192") THEN("%10", "192") TWO("%11", "224") LINE("mula.aa.lh", "%3, %11")
-                     LINE("addi", "%1, %1, 1") LINE("rsr", "%3, acclo") LINE("s32i", "%3, %0, 0") LINE("addi", "%0, %0, 4")
+                     LINE("addi", "%1, %1, 1") LINE("rsr", "%3, acclo")
+                     LINE("s32i", "%3, %0, 0") LINE("addi", "%0, %0, 4")
                      "1:\n"
                      : "+r"(out), "+r"(w), "=&r"(t), "+r"(u)
                      : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(x[4]), "r"(x[5]), "r"(x[6]), "r"(x[7])
@@ -80,7 +81,8 @@ static inline __attribute__((always_inline)) void add_8(int32_t *out, const uint
                      LINE("l32i", "%3, %0, 0") LINE("l8ui", "%2, %1, 0") LINE("wsr", "%3, acclo")
                      TWO("%4", "0") THEN("%4", "0") TWO("%5", "32") THEN("%5", "32")
                      TWO("%6", "64") THEN("%6", "64") TWO("%7", "96") LINE("mula.aa.lh", "%3, %7")
-                     LINE("addi", "%1, %1, 1") LINE("rsr", "%3, acclo") LINE("s32i", "%3, %0, 0") LINE("addi", "%0, %0, 4")
+                     LINE("addi", "%1, %1, 1") LINE("rsr", "%3, acclo")
+                     LINE("s32i", "%3, %0, 0") LINE("addi", "%0, %0, 4")
                      "1:\n"
                      : "+r"(out), "+r"(w), "=&r"(t), "+r"(u)
                      : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3])
@@ -170,13 +172,15 @@ KERNEL void dot(uint8_t *arena, const uint8_t *weights, const int32_t *table)
 
 // s[0..7] of 8 channels next to each other, n taps that are `row` bytes apart.
 #ifdef __xtensa__
-static inline void channels_8(int32_t *out, const int32_t *bias, const uint8_t *x, const uint8_t *w, int32_t row, int32_t n)
+static inline void channels_8(int32_t *out, const int32_t *bias, const uint8_t *x, const uint8_t *w, int32_t row,
+                              int32_t n)
 {
-    int32_t s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3], s4 = bias[4], s5 = bias[5], s6 = bias[6], s7 = bias[7], t;
+    int32_t s0 = bias[0], s1 = bias[1], s2 = bias[2], s3 = bias[3];
+    int32_t s4 = bias[4], s5 = bias[5], s6 = bias[6], s7 = bias[7], t;
     // n counts before it holds weights.
-#define CHANNEL(s, at) \
-    LINE("l8ui", "%11, %9, " at) LINE("l8ui", "%10, %8, " at) LINE("addi", "%11, %11, -128") LINE("mull", "%10, %10, %11") \
-    LINE("add.n", s ", " s ", %10")
+#define CHANNEL(s, at)                                                                               \
+    LINE("l8ui", "%11, %9, " at) LINE("l8ui", "%10, %8, " at) LINE("addi", "%11, %11, -128")         \
+    LINE("mull", "%10, %10, %11") LINE("add.n", s ", " s ", %10")
     __asm__ volatile(LINE("loopnez", "%11, 1f")
                      CHANNEL("%0", "0") CHANNEL("%1", "1") CHANNEL("%2", "2") CHANNEL("%3", "3")
                      CHANNEL("%4", "4") CHANNEL("%5", "5") CHANNEL("%6", "6") CHANNEL("%7", "7")
@@ -190,7 +194,8 @@ static inline void channels_8(int32_t *out, const int32_t *bias, const uint8_t *
     out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3, out[4] = s4, out[5] = s5, out[6] = s6, out[7] = s7;
 }
 #else
-static inline void channels_8(int32_t *out, const int32_t *bias, const uint8_t *x, const uint8_t *w, int32_t row, int32_t n)
+static inline void channels_8(int32_t *out, const int32_t *bias, const uint8_t *x, const uint8_t *w, int32_t row,
+                              int32_t n)
 {
     for (int i = 0; i < 8; i++) {
         int32_t s = bias[i];

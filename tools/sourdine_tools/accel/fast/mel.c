@@ -5,7 +5,7 @@
 
 enum { CHANNELS = 40, SLOPES = 41 };
 
-// Of e * w, summed, the sums of both parts of e: all = sum(e * w) mod 2^32, high = sum((e >> 16) * w); and the same of e.
+// Over a slope: all = sum(e * w) mod 2^32, high = sum((e >> 16) * w), and the same of e alone.
 typedef struct {
     uint32_t all, high, total, total_high;
 } slope;

@@ -74,7 +74,7 @@ KERNEL void depthwise(uint8_t *arena, const uint8_t *weights, const int32_t *tab
     const uint8_t *x = arena + table[X], *w = weights + table[W];
     uint8_t *acc = arena + table[ACC];
     const int32_t *bias = (const int32_t *)(weights + table[BIAS]);
-    int32_t row = table[ROW], channels = table[M] < 32 ? 32 : table[M]; // the viper kernel's lanes, where there are fewer
+    int32_t row = table[ROW], channels = table[M] < 32 ? 32 : table[M]; // as many as the viper kernel's lanes
     for (int32_t windows = table[WINDOWS]; windows; windows--, x += table[STEP], acc += table[ACC_STEP])
         for (int32_t i = 0; i < channels; i++) {
             int32_t s = bias[i];
