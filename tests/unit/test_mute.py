@@ -189,6 +189,32 @@ def test_a_stall_at_any_block_of_the_proof_is_no_fault(block, stall_ms):
     assert run(mute, contact, 150) is LIVE
 
 
+@pytest.mark.parametrize("pause_ms", range(25, 41, 3))
+@pytest.mark.parametrize("block", range(0, 90, 3))
+def test_a_pause_that_only_a_quick_relay_lets_go_in_is_no_fault_of_the_proof(block, pause_ms):
+    """24 ms are the fastest corner; a write to flash takes 30, which is no long stall yet."""
+    mute, contact = build()
+    contact.DROP_MS = 24
+    run(mute, contact, block)
+    contact.pass_ms(pause_ms)
+    assert run(mute, contact, 150) is LIVE
+
+
+def test_a_contact_that_falls_whenever_it_settles_is_refused_at_the_third_time():
+    mute, contact = build()
+    for _ in range(3):
+        for _ in range(100):
+            turn(mute, contact)
+            if mute.state is room.SETTLING:
+                break
+        assert mute.fault is None
+        contact.closed = False
+        mute.step(contact.clock.ticks_ms(), 0)
+    assert mute.state is FAULT
+    assert "does not stay closed" in mute.fault
+    assert run(mute, contact) is FAULT
+
+
 @pytest.mark.parametrize("turn_ms", [3, 5, 8])
 @pytest.mark.parametrize("stall_ms", range(40, 400, 20))
 def test_old_blocks_that_were_heard_before_the_cut_are_no_fault(stall_ms, turn_ms):
