@@ -39,7 +39,7 @@ def accelerate(room, kernels):
         from sourdine import accel
     except ImportError:  # as usual
         return
-    except (ValueError, MemoryError) as error:  # made for another processor or MicroPython; too large
+    except Exception as error:  # noqa: BLE001  made for another processor or MicroPython; too large; unreadable; …
         _unusable = True
         print(f"accelerator: {error} - viper stays")
         return

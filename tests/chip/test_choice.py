@@ -27,7 +27,7 @@ import sourdine
 from sourdine import dsp, fft, int8, mel
 try:
     from sourdine import accel
-except (ImportError, ValueError):
+except Exception:
     accel = None
 for room in (dsp, fft, int8, mel):
     for name in dir(room):
@@ -148,3 +148,12 @@ def test_a_board_starts_with_the_accelerator_is_verified_with_it_and_loses_it_to
         assert verify(twin.tty).strangers == ["/sourdine/accel.mpy"]
         assert flash(twin.tty).removed == ["/sourdine/accel.mpy"]
         assert verify(twin.tty).clean
+
+
+@pytest.mark.parametrize("planted", ["raise OSError(5)", "1 / 0", "x = ("])
+def test_an_accelerator_that_cannot_be_imported_keeps_no_board_from_hearing(board, planted):
+    (board / "firmware/sourdine/accel.py").write_text(planted)
+    taken, said = chosen(board)
+    assert taken == []
+    assert len(said) == 1
+    assert said[0].endswith("- viper stays")
