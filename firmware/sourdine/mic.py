@@ -11,7 +11,8 @@ from array import array
 from sourdine import spec
 from sourdine.dsp import unpack
 
-BLOCK_US = spec.HOP * 1_000_000 // spec.SAMPLE_RATE  # 10,000 exactly
+HOP, MIC_SHIFT = spec.HOP, spec.MIC_SHIFT  # looked up once
+BLOCK_US = HOP * 1_000_000 // spec.SAMPLE_RATE  # 10,000 exactly
 QUANTUM_US = spec.DMA_FRAMES * 1_000_000 // spec.SAMPLE_RATE  # 16,000: frames come in handfuls of 256
 MARGIN_US = 2 * QUANTUM_US  # added to every fence; costs 32 ms of speech after a wake
 
@@ -44,20 +45,28 @@ class Mic:
         now = clock.ticks_us()
         lag = self._lag_us + clock.ticks_diff(now, self._then) - BLOCK_US
         self._then = now
-        lost = 0
+        index = self._next
+        self.index = index  # a block may have begun before a loss
+        self._next = (index + HOP) % spec.FRAMES
         if empty is not None:
-            # What came since is no older than that and one buffer; whatever else was captured before was dropped.
-            dropped_us = lag - clock.ticks_diff(now, empty) - QUANTUM_US
-            if dropped_us >= QUANTUM_US:
-                quanta = dropped_us // QUANTUM_US
-                lost = quanta * spec.DMA_FRAMES
-                lag -= quanta * QUANTUM_US
+            empty = clock.ticks_diff(now, empty)  # by itself: past 11 words, MicroPython's frame is from the heap
+            lag -= self._lose(lag - empty)
         self._lag_us = lag if lag > 0 else 0
-        self.lost += lost
-        self.index = self._next  # a block may have begun before the loss
-        self._next = (self._next + spec.HOP + lost) % spec.FRAMES
-        self.peak = unpack(self._words, self._out, spec.HOP, spec.MIC_SHIFT)
+        self.peak = unpack(self._words, self._out, HOP, MIC_SHIFT)
         return self._samples
+
+    def _lose(self, age_us):
+        """Count what the ring dropped: all that was captured so long before it was found empty. Returns us.
+
+        What came since is no older than that and one buffer.
+        """
+        quanta = (age_us - QUANTUM_US) // QUANTUM_US
+        if quanta < 1:
+            return 0
+        lost = quanta * spec.DMA_FRAMES
+        self.lost += lost
+        self._next = (self._next + lost) % spec.FRAMES
+        return quanta * QUANTUM_US
 
     @property
     def age_ms(self):

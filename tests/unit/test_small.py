@@ -216,5 +216,5 @@ def test_a_quiet_turn_stays_small_at_any_age(board, age, state):
 
 def test_a_frame_number_that_does_not_come_round_is_seen(board, monkeypatch):
     monkeypatch.setattr(sys.modules["sourdine.spec"], "FRAMES", SMALL + 160_100)
-    with pytest.raises(Large, match=r"_next"):
+    with pytest.raises(Large, match=r"index"):
         run(*board(0), "listening")
