@@ -240,3 +240,18 @@ def test_a_contact_that_falls_in_mid_sentence_ends_the_session_as_mute_does(hous
     assert books["lost"] == 0
     late = [us for us, _ in house.sent_us() if stall_s * 1e6 + 230_000 < us < 13e6]
     assert len(late) < 8, "an end, two events and a ping, but no audio"
+
+
+def test_a_press_and_release_while_nothing_runs_end_the_session_all_the_same(house):
+    """The firmware never sees the button in; the microphone, whose supply was gone, starts anew with zeros."""
+    house.hub.plaintext.clear()
+    spoken = speech(6.0, say("Alexa."), house) + speech(7.1, say(COMMAND), house)
+    stall = '[[event]]\nat = 8.0\ndo = "stall"\nms = 80\n' + event(8.01, "press") + event(8.03, "release")
+    [books] = watch(house, 12, spoken + stall, books=[BOOT_S, 11.9])
+    [pressed, released] = [e["us"] / 1e6 for e in house.board.trace if e["kind"] == "button"]
+    assert 8.0 < pressed < released < 8.08
+    assert house.reasons() == [spec.MUTE]
+    assert len(house.hub.audio()) < RATE * (8.01 - 6.3)
+    assert books["reproofs"] == 1
+    assert books["state"] == "listening"
+    assert not [us for us, _ in house.sent_us() if us > 8.4e6 and _ > 200]
