@@ -150,3 +150,10 @@ def test_the_command_warns_of_a_file_that_runs_instead_of_ours(board, source, tm
     assert status == 1
     assert lines[0] == "stranger  /sourdine/gate.py (runs instead of /sourdine/gate.mpy)"
     assert "this board differs from the release" in lines
+
+
+def test_the_command_says_how_to_compare_an_accelerator(board, source, tmp_path, capsys):
+    board_files.write(board.link(), "/sourdine/accel.mpy", b"whose?")
+    status, lines = transcript(board, source, tmp_path, capsys)
+    assert status == 1
+    assert lines[0].startswith("stranger  /sourdine/accel.mpy (was it flashed with --accel?")

@@ -23,6 +23,7 @@ FIRMWARE = Path(sourdine.__file__).parents[1]
 MODEL = "alexa"
 MANIFEST = "/manifest.json"
 KEYSTONE = "/main.py"
+ACCEL = "/sourdine/accel.mpy"
 # Written by `sourdine pair`, different on every board, and so no part of a release.
 EXEMPT = ("/settings.json", "/certs/ca.der", "/certs/device.der", "/certs/key.der")
 
@@ -73,7 +74,7 @@ class Release:
         if accel:
             from sourdine_tools.accel import mpy
 
-            files["/sourdine/accel.mpy"] = mpy(arch, source=source)
+            files[ACCEL] = mpy(arch, source=source)
         files.update({f"/models/{path.name}": path.read_bytes() for path in model_files(model, source)})
         return cls(arch, files)
 

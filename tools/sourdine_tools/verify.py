@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from sourdine_tools import board_files
 from sourdine_tools.board_files import Survey
 from sourdine_tools.board_link import ProgramStopped, connect
-from sourdine_tools.release import ARCHES, EXEMPT, FIRMWARE, MODEL, Release
+from sourdine_tools.release import ACCEL, ARCHES, EXEMPT, FIRMWARE, MODEL, Release
 
 LIMITS = "A check through the REPL finds altered files and strangers, not a firmware that lies: for that, use --image."
 IMAGE_LIMITS = "Only the filesystem was checked, not the interpreter, NVS or other partitions."
@@ -104,6 +104,8 @@ def strangers(release: Release, found: Survey) -> list[str]:
 
 def warning(stranger: str, ours: Iterable[str]) -> str:
     """MicroPython takes a folder before a .py before a .mpy, so a stranger may run in place of our module."""
+    if stranger == ACCEL:
+        return " (was it flashed with --accel? then verify with --accel, which compares it)"
     name = stranger.removesuffix("/").removesuffix(".py")
     if stranger != name and f"{name}.mpy" in set(ours):
         return f" (runs instead of {name}.mpy)"
