@@ -20,8 +20,8 @@ from sourdine_board.mistake import Mistake
 from sourdine_board.twin.room import load, stage
 from sourdine_board.twin.supervisor import Supervisor
 
-HEAP = 400 << 10  # bytes for the firmware: a 64-bit object is twice the chip's size
-OWN_HEAP = 72 << 10  # bytes that the twin's own parts take of MicroPython's heap
+HEAP = 448 << 10  # bytes for the firmware: a 64-bit object is twice the chip's size
+OWN_HEAP = 80 << 10  # bytes that the twin's own parts take of MicroPython's heap
 CONSOLE_MAX = 256 << 10  # bytes of the console that are kept
 PROMPT_S = 10.0  # a program that has been over for so long will not bring what is waited for
 
