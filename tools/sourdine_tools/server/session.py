@@ -19,7 +19,7 @@ class Session:
     def __init__(self, device: str, number: int, first: int) -> None:
         self.device = device
         self.number = number
-        self.first = first  # I2S frame number of the first sample, by the speaker's count
+        self.first = first  # I2S frame number of the first sample, by the speaker's count, which goes round 2**28
         self.opened = datetime.datetime.now(datetime.UTC)
         self.reason: int | None = None
         self.bytes = 0
