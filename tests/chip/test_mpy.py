@@ -118,4 +118,4 @@ def test_what_is_no_such_file_is_refused_with_a_reason(change, reason):
 
 def test_a_file_of_another_source_is_refused():
     with pytest.raises(ValueError, match="its source"):
-        mpy.functions(WHOLE, SOURCE)
+        mpy.functions(WHOLE, TEXT + "\n@micropython.viper\ndef more() -> int:\n    return 7\n")
