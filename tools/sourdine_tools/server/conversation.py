@@ -28,7 +28,7 @@ BURST_S = 1.0
 HELD = 8  # sessions of one speaker whose audio is not wiped yet: 4 MB
 EVENTS = {  # those that its owner should hear of
     wire.FAULTY: "its microphone failed the proof and stays cut",
-    wire.LOST: "its microphone lost the contact without the button, and was proven again",
+    wire.LOST: "its microphone was cut without the button (a pause, as while connecting, or a bad wire): proven anew",
 }
 
 
