@@ -40,12 +40,12 @@ class Vm:
     maintainer timed on the chip (see there). The ESP32-S3 is taken to be the same.
     """
 
-    read: int = 15_179  # Mic.read, without the I2S driver
+    read: int = 11_548  # Mic.read, without the I2S driver
     feed: int = 13_345  # Frontend.feed
     end: int = 11_592  # Endpoint.hear
-    hear: int = 7_686  # Wake.hear and Model.feed, per frame and model
-    step: int = 6_111  # per inference, …
-    kernel: int = 526  # … and per kernel that it calls
+    hear: int = 7_218  # Wake.hear and Model.feed, per frame and model
+    step: int = 7_377  # per inference, …
+    kernel: int = 500  # … and per kernel that it calls
     cycles: float = 2.1
 
     def ms(self, instructions_x64: float) -> float:
