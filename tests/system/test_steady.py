@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sourdine import spec
+from sourdine import spec, wire
+from sourdine_tools.server.conversation import EVENTS
 from way import COMMAND, RATE, Way, say, way
 
 HERE = Path(__file__).parent
@@ -217,7 +218,7 @@ def test_a_handshake_while_it_listens_costs_one_proof_and_the_server_is_told(hou
     assert books["early_us"] == 0
     assert abs(books["lost"] - overruns(house.board.trace)) <= 3 * 256  # of each handshake what the ring did not hold
     assert books["state"] == "listening"
-    assert sum("lost the contact" in line for line in house.hub.lines) == 2
+    assert sum(EVENTS[wire.LOST] in line for line in house.hub.lines) == 2
 
 
 def test_a_contact_that_falls_in_mid_sentence_ends_the_session_as_mute_does(house):
