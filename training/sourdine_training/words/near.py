@@ -1,0 +1,166 @@
+"""Confusables: what is nearly the phrase and must not wake anything."""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from .english import ARPABET
+from .language import language, vocabulary
+from .line import Line
+from .phones import CONSONANTS, STRESS, VOWELS, Crowd, distance, presence, split
+from .phrase import Phrase
+
+FAR = 2.4  # phone distance beyond which a word is just another word
+_FRENCH = ("a", "e", "i", "o", "u", "y", "ø", "œ", "ɛ", "ɔ", "ə", "ɑ̃", "ɛ̃", "ɔ̃", *"bdfjklmnpstvwzɡɲʁʃʒ")
+_ENGLISH = tuple(dict.fromkeys(phone for ipa in (*ARPABET.values(), "ə") for phone in split(ipa)))
+INVENTORY = {"en": _ENGLISH, "fr": _FRENCH}
+# How a phone is spelled for engines that take text only: roughly, and never as the phrase itself.
+_LETTERS = {
+    "A": "ay", "I": "igh", "O": "oh", "Q": "oh", "W": "ow", "Y": "oy", "i": "ee", "u": "oo", "ɪ": "ih", "ʊ": "uh",
+    "ɛ": "eh", "æ": "a", "ə": "uh", "ʌ": "uh", "ɜ": "ur", "ɑ": "ah", "ɔ": "aw", "ɒ": "o", "a": "a", "ɐ": "a",
+    "ɡ": "g", "ɹ": "r", "ʁ": "r", "ɾ": "r", "T": "t", "j": "y", "ʃ": "sh", "ʒ": "zh", "ʤ": "j", "ʧ": "ch", "θ": "th",
+    "ð": "th", "ŋ": "ng", "x": "h", "ʋ": "v", "ʔ": "t",
+}  # fmt: skip
+_LETTRES = {
+    "a": "a", "e": "é", "i": "i", "o": "o", "u": "ou", "y": "u", "ø": "eu", "œ": "eu", "ɛ": "è", "ɔ": "o", "ə": "e",
+    "ɑ̃": "an", "ɛ̃": "in", "ɔ̃": "on", "œ̃": "un", "j": "y", "ɡ": "gu", "ɲ": "gn", "ʁ": "r", "ʃ": "ch", "ʒ": "j",
+}  # fmt: skip
+
+
+def respell(ipa: str, code: str) -> str:
+    """Letters that read about like `ipa`."""
+    letters = _LETTRES if code == "fr" else _LETTERS
+    return " ".join("".join(letters.get(phone, phone) for phone in split(word)) for word in ipa.split())
+
+
+@lru_cache(maxsize=4)
+def _lexicon(code: str) -> tuple[list[str], list[tuple[str, ...]], Crowd]:
+    words, sounds = [], []
+    for word, ipa in language(code).lexicon().items():
+        phones = split(ipa)
+        if phones and (len(word) > 1 or word in "aiày"):
+            words.append(word)
+            sounds.append(phones)
+    return words, sounds, Crowd(sounds)
+
+
+def nearest(phones: tuple[str, ...], code: str, count: int) -> list[tuple[str, float]]:
+    """The `count` common words that sound most like `phones`: (word, phone distance), frequent words first among
+    equals: a word a thousand times rarer counts as 0.3 further."""
+    words, _, crowd = _lexicon(code)
+    apart = crowd.distances(phones)
+    order = np.argsort(apart + 0.1 * np.log10(np.arange(len(words)) + 10.0), kind="stable")[:count]
+    return [(words[at], float(apart[at])) for at in order]
+
+
+def _words(phrase: Phrase) -> Iterator[str]:
+    """Real words like the phrase; of several words, one is replaced by what is like it."""
+    code, words = phrase.language.code, phrase.text.split()
+    for word, apart in nearest(phrase.phones[0], code, 160):
+        if apart < FAR + 0.6:
+            yield word
+    if len(words) > 1:
+        kin = [[word for word, apart in nearest(phrase.sound(each), code, 120) if apart < FAR] for each in words]
+        for rank in range(120):
+            for place in reversed(range(len(words))):
+                if rank < len(kin[place]) and kin[place][rank] != words[place]:
+                    yield " ".join([*words[:place], kin[place][rank], *words[place + 1 :]])
+
+
+def _pairs(phrase: Phrase) -> Iterator[str]:
+    """Two words that together sound like the phrase, across every place where it may be cut."""
+    code, told = phrase.language.code, []
+    for phones in phrase.phones[:2]:
+        for cut in range(1, len(phones)):
+            left, right = nearest(phones[:cut], code, 14), nearest(phones[cut:], code, 14)
+            told += [(round(a + b, 3), f"{one} {two}") for (one, a), (two, b) in itertools.product(left, right)]
+    for _, text in sorted(told)[:1500]:
+        yield text
+
+
+def _rhymes(phrase: Phrase) -> Iterator[str]:
+    """Words that end as the phrase ends, from its last stressed vowel on, and words that begin as it begins."""
+    words, sounds, _ = _lexicon(phrase.language.code)
+    ends = {tuple(split(ipa[max(ipa.rfind("ˈ"), ipa.rfind("ˌ"), 0) :])) for ipa in phrase.variants[:3]}
+    begins = {phones[:3] for phones in phrase.phones[:3]}
+    rhymes = (word for word, phones in zip(words, sounds, strict=True) if any(phones[-len(e) :] == e for e in ends))
+    starts = (word for word, phones in zip(words, sounds, strict=True) if phones[:3] in begins and len(phones) > 4)
+    for pair in itertools.islice(itertools.zip_longest(rhymes, starts), 60):
+        yield from filter(None, pair)
+
+
+def units(ipa: str) -> list[str]:
+    """`ipa` in pieces that may be exchanged: phones with their length and the stress before them, and spaces."""
+    return re.findall(f"[{STRESS}]?[^{STRESS} ]\u0303?ː?| ", ipa)
+
+
+@lru_cache(maxsize=4)
+def _neighbours(code: str) -> frozenset[tuple[str, str]]:
+    """Which phones follow each other within the words of a language; "" is a word's edge."""
+    _, sounds, _ = _lexicon(code)
+    return frozenset(pair for phones in sounds[:12000] for pair in itertools.pairwise(("", *phones, "")))
+
+
+def _sayable(ipa: str, code: str) -> bool:
+    known = _neighbours(code)
+    return all(pair in known for word in ipa.split() for pair in itertools.pairwise(("", *split(word), "")))
+
+
+def _edits(phrase: Phrase) -> Iterator[str]:
+    """IPA of the phrase with one or two phones exchanged, dropped or put in, 0.7 to 2.2 apart; drawn by chance from
+    the phrase alone, nearer ones more often."""
+    code = phrase.language.code
+    vowels = [phone for phone in INVENTORY[code] if phone in VOWELS]
+    consonants = [phone for phone in INVENTORY[code] if phone in CONSONANTS]
+    starts = [units(ipa) for ipa in phrase.variants[:2]]
+    for draws in np.random.default_rng([*phrase.text.encode(), 1]).random((16000, 9)):
+        ipa, cost = list(starts[int(draws[0] * len(starts))]), 0.0
+        for where, what, which in draws[1:4], draws[4:7]:
+            places = [at for at, unit in enumerate(ipa) if split(unit)]
+            at = places[int(where * len(places))]
+            mark, phone = ipa[at][0] if ipa[at][0] in STRESS else "", split(ipa[at])[0]
+            if what < 0.75 or len(places) < 3:
+                kin = vowels if phone in VOWELS else consonants
+                other = kin[int(which * len(kin))]
+                cost += distance(phone, other)
+                ipa[at] = mark + other
+            elif phone in CONSONANTS:
+                cost += presence(phone)
+                del ipa[at]
+            else:
+                extra = consonants[int(which * len(consonants))]
+                cost += presence(extra)
+                ipa.insert(at + (what < 0.88), extra)
+            if draws[7] < 0.4:
+                break
+        if 0.7 <= cost <= 2.2 and draws[8] < 1.2 - 0.4 * cost:
+            yield "".join(ipa)
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _real(phrase: Phrase, texts: Iterable[str]) -> list[Line]:
+    texts = [text for text in _once(texts) if not phrase.spelled(text)]
+    good = phrase.apart([phrase.sound(text) for text in texts])
+    return [Line(text, "near", phrase.language.code) for text, fine in zip(texts, good, strict=True) if fine]
+
+
+def nears(phrase: Phrase, count: int) -> list[Line]:
+    """Up to `count` confusables, likest first: real words, pairs of words, edits, the users' own list, rhymes.
+
+    None is within phrase.MARGIN of a pronunciation or holds one.
+    """
+    code = phrase.language.code
+    edits = [ipa for ipa in _once(_edits(phrase)) if _sayable(ipa, code)]
+    good = phrase.apart([split(ipa) for ipa in edits])
+    edited = [Line(respell(ipa, code), "near", code, ipa) for ipa, fine in zip(edits, good, strict=True) if fine]
+    edited = [line for line in edited if not phrase.spelled(line.text)]
+    known = vocabulary(phrase.language.name.lower()).get("wake", [])
+    sources = [_real(phrase, texts) for texts in (_words(phrase), _pairs(phrase), known, _rhymes(phrase))]
+    turns = itertools.zip_longest(sources[0], edited, sources[1], edited[len(edited) // 2 :], sources[2], sources[3])
+    return list(dict.fromkeys(line for turn in turns for line in turn if line is not None))[:count]

@@ -1,0 +1,27 @@
+"""The phrase, said as people say it."""
+
+from math import log2
+
+from .line import Line
+from .phrase import Phrase
+
+# Punctuation moves the voice: how much rarer each is than none, in halvings.
+ENDINGS = {"": 0.0, ".": 0.9, "!": 1.3, ",": 1.6, "?": 2.2}
+
+
+def positives(phrase: Phrase, count: int, respelt: tuple[str, ...] = ()) -> list[Line]:
+    """Up to `count` lines: every pronunciation, the usual ones with more intonations; the most plausible come first.
+
+    The order depends on the phrase alone, so that a larger count extends a smaller one. `respelt` are spellings for
+    engines that take text only, in turn with the phrase's own.
+    """
+    texts = (phrase.text, *respelt)
+    told = [
+        (log2(1 + rank) + rarer, rank, ending)
+        for rank in range(len(phrase.variants))
+        for ending, rarer in ENDINGS.items()
+    ]
+    return [
+        Line(texts[place % len(texts)] + ending, "positive", phrase.language.code, phrase.variants[rank] + ending)
+        for place, (_, rank, ending) in enumerate(sorted(told)[:count])
+    ]
