@@ -110,6 +110,51 @@ class Net:
         return bytes(builder.Output())
 
 
+def second_stage(random: np.random.Generator, features: int = 150, channels: int = 8, says: int | None = None) -> bytes:
+    """A verifier: [1, features, 40] → convolution, depthwise convolution, dense → a score, uint8 [1, 1].
+
+    Its weights are random, and it says something else about every sound; or always about `says`, 0 or 255.
+    """
+    net = Net()
+    scale = 26 / 255
+    x, tall = net.tensor([1, features, 40], scale, -128), net.tensor([1, features, 1, 40], scale, -128)
+    net.op("RESHAPE", [x, net.constant(1, features, 1, 40)], [tall])
+    plain = {"padding": schema.Padding.VALID, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    relu = schema.ActivationFunctionType.RELU
+    rows = (features - 5) // 3 + 1
+    y = net.tensor([1, rows, 1, channels], 0.1, -128)
+    layer = _layer(net, random, [channels, 5, 1, 40], 0, scale)
+    net.op("CONV_2D", [tall, *layer], [y], strideH=3, fusedActivationFunction=relu, **plain)
+    taps = min(rows, 7)
+    rows -= taps - 1
+    z = net.tensor([1, rows, 1, channels], 0.1, -128)
+    layer = _layer(net, random, [1, taps, 1, channels], 3, 0.1)
+    options = {"strideH": 1, "depthMultiplier": 1, "fusedActivationFunction": relu}
+    net.op("DEPTHWISE_CONV_2D", [y, *layer], [z], **options, **plain)
+    n = rows * channels
+    flat, logit = net.tensor([1, n], 0.1, -128), net.tensor([1, 1], 0.1)
+    net.op("RESHAPE", [z, net.constant(1, n)], [flat])
+    w, b = _layer(net, random, [1, n], 0, 0.1, spread=1.0)
+    if says is not None:
+        w = net.tensor([1, n], 0.001, data=np.zeros(n))
+        b = net.tensor([1], 0.0001, data=np.array([200_000 if says else -200_000]), kind="int32")
+    net.op("FULLY_CONNECTED", [flat, w, b], [logit])
+    sigmoid, score = net.tensor([1, 1], 1 / 256, -128), net.tensor([1, 1], 1 / 256, 0, kind="uint8")
+    net.op("LOGISTIC", [logit], [sigmoid])
+    net.op("QUANTIZE", [sigmoid], [score])
+    return net.build([x], [score])
+
+
+def _layer(
+    net: Net, random: np.random.Generator, shape: list[int], axis: int, scale_x: float, spread: float = 5.0
+) -> list[int]:
+    """Random weights, so large that outputs spread about so far, and no bias."""
+    m, n = shape[axis], int(np.prod(shape)) // shape[axis]
+    scale = spread / (1000 * scale_x * np.sqrt(n))
+    w = net.tensor(shape, [scale] * m, data=random.integers(-127, 128, shape), axis=axis)
+    return [w, net.tensor([m], [scale * scale_x] * m, data=np.zeros(m), kind="int32")]
+
+
 def theirs(data: bytes, *steps: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     """tflite-micro's outputs after each step's inputs."""
     interpreter = runtime.Interpreter.from_bytes(data, arena_size=1 << 22)

@@ -13,42 +13,42 @@ from array import array
 from sourdine import int8, operators, spec
 from sourdine.flatbuffer import Flatbuffer, ModelError
 from sourdine.graph import INT8, SIZE_MAX, Graph, check
-from sourdine.plan import NOTHING, SLICE, Plan, addresses, tidy
+from sourdine.plan import NOTHING, Plan, addresses, tidy
 
-__all__ = ["Model", "ModelError"]
+__all__ = ["Model", "ModelError", "Net"]
 
-STRIDE_MAX = 16  # features per step
 SCALE = 0x3DD0D0D1  # bits of the float32 26/255: what the frontend's features are in; their zero point is -128
 SCALE_SLACK = 256  # bits that a model's may be off, 3e-5 of it
 
 
-class Model:
-    """A model ready to run. `data`: the .tflite as bytes-like, or as a file open in binary mode; either may go
-    afterwards; the packed weights, about half of it, stay.
+class Net:
+    """A .tflite in memory, checked and planned; its children say how features get in and when it runs.
 
-    stride    features that one step takes
-    channels  numbers in a feature (spec.CHANNELS)
-    macs      multiplications per step
-    arena     bytes of tensors and states; `weights` bytes of constants
+    `data`: the .tflite as bytes-like, or as a file open in binary mode; either may go afterwards; the packed weights,
+    about half of it, stay.
 
-    step() and feed() take as long as the model does. For a large one, begin() and advance() do a step in slices.
-    `macs_max`: refuse a model of more; a second stage may have more time than plan.MACS_MAX allows.
+    stride  features that one step takes, at most STRIDE_MAX
+    macs    multiplications per step, at most MACS_MAX
+    arena   bytes of tensors and states; `weights` bytes of constants
+    states  variables that carry from step to step
     """
 
-    def __init__(self, data, macs_max=None):
+    STRIDE_MAX = 16
+    MACS_MAX = None  # plan's
+
+    def __init__(self, data):
         data = Flatbuffer(data)
         check(data.size <= SIZE_MAX, f"a model of {data.size} bytes; at most {SIZE_MAX} are supported")
         check(data.size >= 8 and data.u32(4) == 0x334C4654, "this is not a .tflite file")  # "TFL3"
         model = data.root()
         check(model.i32(0) == 3, f"a .tflite of version {model.i32(0)}; only 3 is supported")
-        plan = Plan(macs_max)
+        plan = Plan(self.MACS_MAX)
         graph = Graph(model, 0)
-        features, score, states = _ends(graph)
+        features, score, states = _ends(graph, self.STRIDE_MAX)
         same = abs(features.scale_bits() - SCALE) <= SCALE_SLACK and features.zero() == 0
         check(same, "its features are not of scale 26/255 and zero point -128")
         self.stride = features.shape[1]
-        self.channels = spec.CHANNELS
-        target = features.keep(plan)
+        places = self._ask_room(plan, features)
         for index, (state, _) in enumerate(states):
             plan.variables[index] = state.keep(plan), state.kind()
         initial = add_all(plan, model, graph)
@@ -57,35 +57,49 @@ class Model:
             plan.copy(result.read(plan), state.size, state.read(plan), state.size, state.size)
         self.macs = plan.macs
         self.weights = plan.weights
+        self.states = len(plan.variables)
         starts = _starts(plan, initial)
         self._arena, self._calls = plan.finish()
         self._costs = array("i", plan.costs)
         self._score = score[0].place
-        slots = [(target, self.channels * i) for i in range(self.stride)]
-        self._slots = [addresses([slot, self.channels]) for slot in slots]  # tables of int8.take
-        self._all = addresses([(target, 0), features.size])
-        self._slot = 0
         self._starts = [(kernel, addresses(items)) for kernel, items in starts]
+        self._take_places(places)
         self.arena = len(self._arena)
         self.reset()
 
     def reset(self):
-        """Forget everything heard, and a step that is not finished."""
-        self._slot = 0
-        self._next = -1
+        """Forget everything heard."""
         for kernel, table in self._starts:
             kernel(self._arena, NOTHING, table)
 
+
+class Model(Net):
+    """A spotter: takes `stride` features a step, all at once or one by one, and is done with it before it returns."""
+
+    def _ask_room(self, plan, features):
+        target = features.keep(plan)
+        return [(target, spec.CHANNELS * i) for i in range(self.stride)]
+
+    def _take_places(self, places):
+        self._all = addresses([places[0], spec.CHANNELS * self.stride])  # tables of int8.take
+        self._slots = [addresses([place, spec.CHANNELS]) for place in places]
+
+    def reset(self):
+        self._slot = 0
+        Net.reset(self)
+
     def step(self, features):
-        """Probability 0..255 after `stride` more features (int8, stride * channels of them). Allocates nothing."""
-        self._take(features)
+        """Probability 0..255 after `stride` more features (int8, stride * CHANNELS of them). Allocates nothing."""
+        if len(features) != self.stride * spec.CHANNELS:
+            raise ValueError("features of another size")
+        int8.take(self._arena, features, self._all)
         return self._run()
 
     def feed(self, features):
-        """The same by single features (int8, channels of them): -1 until `stride` of them are there."""
+        """The same by single features (int8, CHANNELS of them): -1 until `stride` of them are there."""
+        if len(features) != spec.CHANNELS:
+            raise ValueError("features of another size")
         slot = self._slot
-        if self._next >= 0 or len(features) != self.channels:
-            self._refuse()
         int8.take(self._arena, features, self._slots[slot])
         slot += 1
         if slot < self.stride:
@@ -100,45 +114,13 @@ class Model:
             kernel(arena, constants, table)
         return arena[self._score]
 
-    def begin(self, features):
-        """Start a step in slices, with what step() takes; then call advance() until it is done."""
-        self._take(features)
-        self._next = 0
 
-    def advance(self, budget=SLICE):
-        """As much of the step as `budget` pays for, but one call at least: the probability when done, before that -1.
-
-        A call costs up to plan.SLICE, which is about so many multiplications. Allocates nothing.
-        """
-        at = first = self._next
-        if first < 0:
-            raise ValueError("no step was begun")
-        while at == first or budget >= self._costs[at]:
-            kernel, constants, table = self._calls[at]
-            kernel(self._arena, constants, table)
-            budget -= self._costs[at]
-            at += 1
-            if at == len(self._calls):
-                self._next = -1
-                return self._arena[self._score]
-        self._next = at
-        return -1
-
-    def _take(self, features):
-        if self._next >= 0 or len(features) != self.stride * self.channels:
-            self._refuse()
-        int8.take(self._arena, features, self._all)
-
-    def _refuse(self):
-        raise ValueError("features of another size" if self._next < 0 else "the step before is not finished")
-
-
-def _ends(graph):
+def _ends(graph, stride_max):
     """(features, score, [(state, its next value)]): the tensors that a step takes and gives."""
     inputs, outputs = list(graph.inputs), list(graph.outputs)
-    features = [i for i in inputs if _is_features(graph.tensor(i))]
+    features = [i for i in inputs if _is_features(graph.tensor(i), stride_max)]
     scores = [i for i in outputs if graph.tensor(i).size == 1]
-    check(features, f"no input is int8 [1, 1..{STRIDE_MAX}, {spec.CHANNELS}]")
+    check(features, f"no input is int8 [1, 1..{stride_max}, {spec.CHANNELS}]")
     check(scores, "no output is a single number")
     check(not any(i in inputs for i in outputs), "an input is an output, too")
     inputs.remove(features[0])
@@ -154,13 +136,13 @@ def _ends(graph):
     return graph.tensor(features[0]), graph.tensor(scores[0]), states
 
 
-def _is_features(tensor):
+def _is_features(tensor, stride_max):
     shape = tensor.shape
     return (
         tensor.type == INT8
         and len(shape) == 3
         and shape[0] == 1
-        and shape[1] <= STRIDE_MAX
+        and shape[1] <= stride_max
         and shape[2] == spec.CHANNELS
     )
 

@@ -40,17 +40,6 @@ def test_single_features_give_the_same_scores():
         assert model.feed(features[80:]) == score
 
 
-def test_slices_of_a_step_give_the_same_scores():
-    data, scores = golden()
-    model = Model(data)
-    for i, score in enumerate(scores):
-        model.begin(noise(i))
-        got = model.advance(1_000)
-        while got < 0:
-            got = model.advance(1_000)
-        assert got == score
-
-
 def test_a_step_allocates_nothing():
     model = Model(golden()[0])
     features = noise(0)
@@ -68,9 +57,6 @@ def test_a_step_allocates_nothing():
         model.feed(row)
         model.feed(row)
         model.feed(row)
-        model.begin(features)
-        while model.advance(5_000) < 0:
-            pass
         model.reset()
     finally:
         heap_unlock()

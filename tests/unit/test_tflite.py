@@ -232,61 +232,6 @@ def test_feeding_single_features_equals_steps():
     assert single.feed(x[0, 0]) == -1
 
 
-@pytest.mark.parametrize("budget", [0, 300, 3_000, 1 << 20])
-def test_a_step_in_slices_equals_one_step(budget):
-    """One call a turn at least; a turn spends no more than its budget, unless that one call does."""
-    random = np.random.default_rng(3)
-    data = small_model(random)
-    whole, sliced = Model(data), Model(data)
-    for x in steps(random):
-        sliced.begin(x.reshape(-1))
-        score, turns = sliced.advance(budget), 1
-        while score < 0:
-            score, turns = sliced.advance(budget), turns + 1
-        assert score == whole.step(x.reshape(-1))
-    assert turns == (1 if budget == 1 << 20 else len(sliced._calls) if budget == 0 else turns)
-
-
-def test_no_call_costs_more_than_a_slice():
-    """A second stage of a million multiplications: refused unless it is asked for, and then cut up."""
-    random = np.random.default_rng(4)
-    net = Net()
-    x = net.tensor([1, 16, 40], 26 / 255, -128)
-    wide, many = net.tensor([1, 4, 1, 160], 26 / 255, -128), net.tensor([1, 4, 1, 400], 0.5)
-    net.op("RESHAPE", [x, net.constant(1, 4, 1, 160)], [wide])
-    plain = {"strideH": 1, "strideW": 1, "padding": VALID, "dilationHFactor": 1, "dilationWFactor": 1}
-    net.op("CONV_2D", random_layer(net, random, wide, [400, 1, 1, 160], 400, 0), [many], **plain)
-    flat, last = net.tensor([1, 1600], 0.5), net.tensor([1, 1], 4.0)
-    net.op("RESHAPE", [many, net.constant(1, 1600)], [flat])
-    net.op("FULLY_CONNECTED", random_layer(net, random, flat, [1, 1600], 1, 0), [last])
-    data = net.build([x], [head(net, last)])
-    with pytest.raises(ModelError, match="more than 250000 multiplications"):
-        Model(data)
-    model = Model(data, macs_max=1_000_000)
-    assert model.macs == 4 * 400 * 160 + 1600
-    assert 0 < max(model._costs) <= plan.SLICE < model.macs
-    features = codes(random, 1, 16, 40)
-    model.begin(features.reshape(-1))
-    scores = [model.advance()]
-    while scores[-1] < 0:
-        scores.append(model.advance())
-    assert len(scores) >= 4
-    assert scores[-1] == theirs(data, [features])[0][0]
-
-
-def test_a_step_that_is_not_finished_is_not_overtaken():
-    model = Model(small_model(np.random.default_rng(5)))
-    features = bytes(80)
-    with pytest.raises(ValueError, match="no step was begun"):
-        model.advance()
-    model.begin(features)
-    for call, size in ((model.begin, 80), (model.step, 80), (model.feed, 40)):
-        with pytest.raises(ValueError, match="not finished"):
-            call(features[:size])
-    model.reset()
-    assert model.step(features) == Model(small_model(np.random.default_rng(5))).step(features)
-
-
 def test_model_reads_from_a_file_as_from_memory(tmp_path):
     random = np.random.default_rng(4)
     data = small_model(random)
@@ -296,7 +241,7 @@ def test_model_reads_from_a_file_as_from_memory(tmp_path):
     other = Model(memoryview(data))
     for x in steps(random):
         assert model.step(x.reshape(-1)) == other.step(x.reshape(-1))
-    assert (model.stride, model.channels, model.macs) == (2, 40, 320)
+    assert (model.stride, model.states, model.macs) == (2, 1, 320)
     assert model.weights < len(data)
 
 

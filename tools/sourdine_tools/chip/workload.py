@@ -142,10 +142,10 @@ class Meter:
             stack.enter_context(changed(plans, "addresses", self._noted_addresses(plans.addresses)))
             yield
 
-    def load(self, data: bytes, **limits: int) -> Net:
-        """A model whose operators are known by name; limits: as Model takes them."""
+    def load(self, data: bytes, kind: type = Model) -> Net:
+        """A model whose operators are known by name; kind: Model, or Verifier for a second stage."""
         self._parts = {}
-        return Net(Model(data, **limits), self._parts)
+        return Net(kind(data), self._parts)
 
     @contextlib.contextmanager
     def noting(self, index: int) -> Iterator[list[Call]]:
