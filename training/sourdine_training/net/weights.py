@@ -57,15 +57,15 @@ class Weights:
 
 def average(nets: list[Weights]) -> Weights:
     """The mean of checkpoints of one training (stochastic weight averaging, arXiv:1803.05407)."""
-    arrays = {name: np.mean([net.arrays[name] for net in nets], 0, dtype=np.float32) for name in nets[0].arrays}
-    return Weights(nets[0].options, arrays, np.mean([net.ranges for net in nets], 0, dtype=np.float32))
+    arrays = {name: np.asarray(np.mean([net.arrays[name] for net in nets], 0), np.float32) for name in nets[0].arrays}
+    return Weights(nets[0].options, arrays, np.asarray(np.mean([net.ranges for net in nets], 0), np.float32))
 
 
 def write(path: Path, **arrays: np.ndarray) -> None:
     """An .npz that is there whole or not at all, whatever is killed; equal arrays give equal bytes."""
     scratch = path.with_name(f".part-{path.name}")
     with scratch.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)

@@ -1,0 +1,59 @@
+"""What is wanted of the spotter's logits.
+
+The word: the maximum of the logits, in a few steps around its end, says yes (max-pooling loss: Sun et al.,
+arXiv:1705.02411, tied to the ending as in Hou et al., "Mining Effective Negative Training Samples for Keyword
+Spotting", ICASSP 2020). Everything else says no, and what is learned from most are the hardest steps of separate
+regions (the same paper's regional hard examples). Steps shortly before and after the word's own are asked nothing.
+All is asked of the mean over `window` steps, because that is what decides on the board.
+"""
+
+from typing import Any
+
+from sourdine_training.fit.options import Options
+
+REGION = 4  # steps, of each of which the worst counts
+HARDEST = 2  # regions that count
+FAR = -1e9
+
+
+def spotter(
+    tf: Any, options: Options, logits: Any, first: int, end: Any, soft: Any, caution: Any
+) -> tuple[Any, Any, Any]:
+    """(loss, its part from words, its part from all else).
+
+    logits [B, n] of steps `first`…; end int32 [B], step of the word's end or -1; soft [B, n], a teacher's
+    probabilities or -1; caution = weight of the second part.
+    """
+    o = options
+    smooth = tf.add_n([logits[:, k : logits.shape[1] - o.window + 1 + k] for k in range(o.window)]) / o.window
+    count = int(smooth.shape[1])
+    since = tf.range(count)[None, :] + (first + o.window - 1) - end[:, None]
+    word = (end >= 0)[:, None]
+    inside = word & (since >= -o.before) & (since <= o.after)
+    said = tf.reduce_any(inside, 1)
+    top = tf.reduce_max(tf.where(inside, smooth, FAR), 1)
+    top = tf.where(said, top, 0.0)  # a word whose end no step hears teaches nothing
+    yes = tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(top), 1 - o.smoothing), top)
+    yes = tf.math.divide_no_nan(tf.reduce_sum(tf.where(said, yes, 0.0)), tf.reduce_sum(tf.cast(said, tf.float32)))
+
+    outside = ~word | (since < -o.before - o.guard) | (since > o.after + o.guard)
+    wrong = tf.where(outside, tf.nn.softplus(smooth), 0.0)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(wrong), tf.reduce_sum(tf.cast(outside, tf.float32)))
+    regions = count // REGION
+    worst = tf.reduce_max(tf.reshape(wrong[:, count - regions * REGION :], (-1, regions, REGION)), 2)
+    no = mean + tf.reduce_mean(tf.math.top_k(worst, min(HARDEST, regions)).values)
+    total = yes + caution * no
+    if o.distil:
+        known = soft >= 0
+        taught = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(soft, 0.0), logits)
+        taught = tf.where(known, taught, 0.0)
+        total += o.distil * tf.math.divide_no_nan(tf.reduce_sum(taught), tf.reduce_sum(tf.cast(known, tf.float32)))
+    return total, yes, no
+
+
+def verifier(tf: Any, smoothing: float, logits: Any, label: Any, caution: Any) -> tuple[Any, Any, Any]:
+    """The same three; logits [B, 1], label float32 [B] 0 or 1."""
+    each = tf.nn.sigmoid_cross_entropy_with_logits(label * (1 - 2 * smoothing) + smoothing, logits[:, 0])
+    yes = tf.math.divide_no_nan(tf.reduce_sum(each * label), tf.reduce_sum(label))
+    no = tf.math.divide_no_nan(tf.reduce_sum(each * (1 - label)), tf.reduce_sum(1 - label))
+    return yes + caution * no, yes, no

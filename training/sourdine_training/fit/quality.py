@@ -1,0 +1,90 @@
+"""Misses at stated false accepts per hour, by the board's rule: the mean of the last probabilities against a cutoff."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sourdine_training.net.score import score
+from sourdine_training.net.stack import STEP, lead
+from sourdine_training.net.weights import Weights
+
+STEPS_PER_HOUR = 3_600 * 100 / STEP
+APART = 33  # steps: two firings within a second are one
+EARLY, LATE = 10, 25  # steps around the word's end in which a firing is a hit
+
+
+@dataclass(frozen=True)
+class Quality:
+    """rates: false accepts/h asked for; at each the cutoff, share of words missed, share of near windows that fire.
+
+    latency_ms: median from the word's end to the firing, at the second rate. loss: what checkpoints are chosen by,
+    the mean of misses plus a quarter of the near ones that fire.
+    """
+
+    rates: tuple[float, ...]
+    cutoffs: tuple[float, ...]
+    misses: tuple[float, ...]
+    near: tuple[float, ...]
+    latency_ms: float
+    hours: float
+
+    @property
+    def loss(self) -> float:
+        return float(np.mean(self.misses) + 0.25 * np.mean(self.near))
+
+
+def smooth(probabilities: np.ndarray, window: int) -> np.ndarray:
+    """The mean of the last `window` steps, along the last axis; 0 for steps that are not there."""
+    out = np.cumsum(probabilities, -1, dtype=np.float64)
+    out[..., window:] = out[..., window:] - out[..., :-window].copy()
+    return (out / window).astype(np.float32)
+
+
+def peaks(scores: np.ndarray, floor: float = 0.0) -> np.ndarray:
+    """Steps at which a stream's scores fire: the greatest first, each silencing its neighbours for a second."""
+    best = np.maximum.reduceat(
+        scores, np.arange(0, len(scores), APART)
+    )  # one candidate a second, so that few are sorted
+    at = np.array(
+        [APART * i + int(np.argmax(scores[APART * i : APART * (i + 1)])) for i in np.flatnonzero(best > floor)]
+    )
+    found: list[int] = []
+    taken = np.zeros(len(scores) + 2 * APART, bool)
+    for step in at[np.argsort(-scores[at], kind="stable")] if len(at) else ():
+        if not taken[step + APART]:
+            found.append(int(step))
+            taken[step + 1 : step + 2 * APART] = True
+    return np.array(found, int)
+
+
+def measure(weights: Weights, pool: Any, window: int, rates: tuple[float, ...], int8: bool = False) -> Quality:
+    """On a pool's words, near windows and streams. Raises ValueError if it has no word whose end can be judged."""
+    firings, hours = [], 0.0
+    for stream in pool.streams:
+        scores = smooth(score(weights, np.asarray(stream.features), int8), window)
+        firings.append(scores[peaks(scores)])
+        hours += len(scores) / STEPS_PER_HOUR
+    firing = np.sort(np.concatenate([*firings, [0.0]]))[::-1]
+    cutoffs = np.array([firing[min(int(rate * hours), len(firing) - 1)] for rate in rates])
+
+    ends = np.asarray(pool.end, int) // STEP
+    word = np.flatnonzero((ends >= lead(weights.stack)) & (ends + 6 < pool.features.shape[1] // STEP))
+    if not len(word):
+        raise ValueError("no word of the pool ends where it can be judged")
+    scores = smooth(score(weights, pool.features[word], int8), window)
+    since = np.arange(scores.shape[1])[None] - ends[word, None]
+    scores = np.where((since >= -EARLY) & (since <= LATE), scores, 0)
+    hits = scores.max(1)[:, None] > cutoffs
+    at = since[0, 0] * 0 + np.argmax(scores > cutoffs[min(1, len(cutoffs) - 1)], 1) - ends[word]
+    late = at[hits[:, min(1, len(cutoffs) - 1)]]
+    other = np.flatnonzero(ends < 0) if (np.asarray(pool.end) < 0).any() else np.zeros(0, int)
+    near = smooth(score(weights, pool.features[other], int8), window).max(1) if len(other) else np.zeros(1)
+    return Quality(
+        rates,
+        tuple(map(float, cutoffs)),
+        tuple(map(float, 1 - hits.mean(0))),
+        tuple(float((near > cutoff).mean()) for cutoff in cutoffs),
+        float(np.median(late) * 10 * STEP) if len(late) else float("nan"),
+        hours,
+    )
