@@ -14,7 +14,7 @@ from sourdine.plan import SLICE, tidy
 
 WINDOWS_MAX = 256  # places a filter is put at, in one step
 SCALING = 7  # bytes per output that _scaling() packs
-REQUANTISING = 16  # cost of one output
+REQUANTISING = 8  # cost of one output: 60 instructions, where a multiplication takes 9
 OUT_OF_RANGE = "its scales or biases are out of range"
 SAME, VALID = 0, 1  # paddings of the schema
 
@@ -105,9 +105,9 @@ def _dense(plan, op, windows, n, m, activation):
             layer.pack(i, row, 0, 1, rest + (i - blocked) * n, 1, n)
     layer.scale()
     calls = []
-    for part in _slices(windows, 0, blocked, padded, int8.BLOCK):
+    for part in _slices(windows, 0, blocked, padded, int8.BLOCK, plan.cut):
         calls.append((int8.dense, part, n, part[1] // int8.BLOCK, part[0] * padded, ()))
-    for part in _slices(windows, blocked, lanes, n * 5 // 4, 1):
+    for part in _slices(windows, blocked, lanes, n * 5 // 4, 1, plan.cut):
         calls.append((int8.dot, part, n, part[1], rest + (part[0] - blocked) * n, ()))
     layer.finish(calls, activation)
 
@@ -122,25 +122,26 @@ def _depthwise(plan, op, windows, n, m, activation):
         layer.pack(i, layer.constants, layer.weights + i, m, i, m, n)
     layer.scale()
     calls = []
-    for part in _slices(windows, 0, m, n * 3 // 2, int8.LANES):
+    cost = 3 * n * max(m, int8.LANES) // (2 * m)
+    for part in _slices(windows, 0, m, cost, int8.LANES, plan.cut):
         block, offset = part[2]
         part = part[:2] + ((block, offset + part[0]),) + part[3:]
         calls.append((int8.depthwise, part, n, part[1], part[0], (m,)))
     layer.finish(calls, activation)
 
 
-def _slices(windows, first, last, cost, unit):
-    """Outputs first..last - 1 of all windows, cut into calls when each costs so much.
+def _slices(windows, first, last, cost, unit, cut):
+    """Outputs first..last - 1 of all windows, when each costs so much, cut into calls of `cut`.
 
     Each: (first output, how many, address of the first window, step, how many windows, its index, cost). Cut are
     the windows, or, where one of them is too much, its outputs at multiples of `unit`.
     """
     address, step, count = windows
-    cost += REQUANTISING
+    larger = max(cost, REQUANTISING)  # of the two calls for it
     m = most = last - first
-    if m * cost > SLICE:
-        most = SLICE // cost // unit * unit or unit
-    number = max(SLICE // (most * cost), 1) if m else 1
+    if m * larger > cut:
+        most = cut // larger // unit * unit or unit
+    number = max(cut // (most * larger), 1) if m else 1
     parts = []
     for window in range(0, count if m else 0, number):
         for at in range(0, m, most):
@@ -269,7 +270,7 @@ def add(plan, op):
 def _elementwise(plan, op, constants, acc, scaling):
     y = op.output(0)
     out = y.write(plan)
-    most = SLICE // REQUANTISING
+    most = plan.cut // REQUANTISING
     for at in range(0, y.size, most):
         _requantise(plan, constants, (acc, at, min(most, y.size - at), 1, 4, (out[0], at), 1), scaling)
     _clip(plan, y, out, op.options.byte(0))

@@ -42,11 +42,13 @@ class Plan:
     """Everything that is added refers to the arena as (block, offset in it).
 
     macs_max  multiplications that a step may take
+    cut       what is larger is cut into calls that cost up to so much, where its parts allow it
     costs     of each call, in units of SLICE
     """
 
-    def __init__(self, macs_max=None):
+    def __init__(self, macs_max=None, cut=None):
         self.macs_max = macs_max or MACS_MAX
+        self.cut = cut or SLICE
         self.costs = []
         self.now = 0  # the operator being added: the clock of blocks' lives
         self.macs = 0
@@ -116,7 +118,7 @@ class Plan:
         if self._moved > MOVES_MAX or self._copies > COPIES_MAX:
             raise ModelError("too much copying for one step")
         cost = size * count // 4
-        if not self._calls or self._calls[-1][0] is not int8.move or self.costs[-1] + cost > SLICE:
+        if not self._calls or self._calls[-1][0] is not int8.move or self.costs[-1] + cost > self.cut:
             self.call(int8.move, NOTHING, [0])
         self.costs[-1] += cost
         items = self._calls[-1][2]

@@ -34,7 +34,7 @@ class Net:
     """
 
     STRIDE_MAX = 16
-    MACS_MAX = None  # plan's
+    MACS_MAX = CUT = None  # plan's
 
     def __init__(self, data):
         data = Flatbuffer(data)
@@ -42,7 +42,7 @@ class Net:
         check(data.size >= 8 and data.u32(4) == 0x334C4654, "this is not a .tflite file")  # "TFL3"
         model = data.root()
         check(model.i32(0) == 3, f"a .tflite of version {model.i32(0)}; only 3 is supported")
-        plan = Plan(self.MACS_MAX)
+        plan = Plan(self.MACS_MAX, self.CUT)
         graph = Graph(model, 0)
         features, score, states = _ends(graph, self.STRIDE_MAX)
         same = abs(features.scale_bits() - SCALE) <= SCALE_SLACK and features.zero() == 0

@@ -24,6 +24,7 @@ class Verifier(Net):
 
     STRIDE_MAX = 150  # 1.5 s, and a ring of 6,000 bytes
     MACS_MAX = 1_000_000
+    CUT = SLICE // 4  # the finer, the fuller a slice is
 
     def _ask_room(self, plan, features):
         return plan.block(self.stride * ROW, keep=True), features.write(plan)[0]
