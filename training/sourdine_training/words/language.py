@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sourdine_board.mistake import Mistake
 
@@ -91,6 +92,6 @@ def language(code: str) -> Language:
 
 
 @lru_cache(maxsize=4)
-def vocabulary(name: str) -> dict[str, list[str]]:
-    """Word lists and templates of a language, from NAME.toml beside this module."""
-    return tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
+def vocabulary(language: Language) -> dict[str, Any]:
+    """Word lists and templates of a language: its .toml beside this module."""
+    return tomllib.loads((Path(__file__).parent / f"{language.name.lower()}.toml").read_text(encoding="utf-8"))

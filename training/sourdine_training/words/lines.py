@@ -2,8 +2,12 @@
 
 from .line import Line, Options
 from .near import nears
+from .partial import partials
 from .phrase import Phrase
 from .positive import positives
+from .sentences import running, speech
+
+HALVES = 200  # how many confusables and pieces the running sentences are made around
 
 
 def lines(phrase: str, language: str, options: Options | None = None, seed: int = 0) -> list[Line]:
@@ -14,4 +18,12 @@ def lines(phrase: str, language: str, options: Options | None = None, seed: int 
     """
     options = options or Options()
     said = Phrase.of(phrase, language)
-    return [*positives(said, options.positive, options.respelt), *nears(said, options.near)]
+    near, partial = nears(said, max(options.near, HALVES)), partials(said, max(options.partial, HALVES))
+    halves = [line.text for line in (*partial, *near[:HALVES]) if not line.phonemes]
+    return [
+        *positives(said, options.positive, options.respelt),
+        *near[: options.near],
+        *partial[: options.partial],
+        *running(said, options.running, halves, seed),
+        *speech(said, options.speech, seed),
+    ]

@@ -145,7 +145,7 @@ def _once(texts: Iterable[str]) -> list[str]:
 
 def _real(phrase: Phrase, texts: Iterable[str]) -> list[Line]:
     texts = [text for text in _once(texts) if not phrase.spelled(text)]
-    good = phrase.apart([phrase.sound(text) for text in texts])
+    good = phrase.apart(phrase.sounds(texts))
     return [Line(text, "near", phrase.language.code) for text, fine in zip(texts, good, strict=True) if fine]
 
 
@@ -159,7 +159,7 @@ def nears(phrase: Phrase, count: int) -> list[Line]:
     good = phrase.apart([split(ipa) for ipa in edits])
     edited = [Line(respell(ipa, code), "near", code, ipa) for ipa, fine in zip(edits, good, strict=True) if fine]
     edited = [line for line in edited if not phrase.spelled(line.text)]
-    known = vocabulary(phrase.language.name.lower()).get("wake", [])
+    known = vocabulary(phrase.language)["wake"]
     sources = [_real(phrase, texts) for texts in (_words(phrase), _pairs(phrase), known, _rhymes(phrase))]
     turns = itertools.zip_longest(sources[0], edited, sources[1], edited[len(edited) // 2 :], sources[2], sources[3])
     return list(dict.fromkeys(line for turn in turns for line in turn if line is not None))[:count]

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from .language import Language, language
-from .phones import Crowd, split
+from .phones import VOWELS, Crowd, distance, split
 
-MARGIN = 0.7  # phone distance: nearer than this to any pronunciation, and nobody can tell whether it was said
+MARGIN = 0.7  # phone distance: nearer than this to any pronunciation, and nobody can tell whether it was said;
+PER_PHONE = 0.1  # or this much for each phone of it, where that is more
+ALIKE = 0.36  # phone distance of s and z, t and d, and closer
 INSIDE = 0.2  # the same, for the phrase found somewhere within longer speech
 
 
@@ -35,17 +38,22 @@ class Phrase:
         """The variants as phones, each once."""
         return list(dict.fromkeys(split(ipa) for ipa in self.variants))
 
-    def apart(self, sequences: Sequence[tuple[str, ...]], margin: float = MARGIN) -> np.ndarray:
+    @cached_property
+    def margin(self) -> float:
+        """Phone distance within which something is still the phrase."""
+        return max(MARGIN, PER_PHONE * len(self.phones[0]))
+
+    def apart(self, sequences: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Which sequences of phones are clearly not the phrase: bool [N].
 
-        False when a whole sequence is within `margin` of a pronunciation, or holds one almost exactly.
+        False when a whole sequence is within the margin of a pronunciation, or holds one almost exactly.
         """
         if not len(sequences):
             return np.zeros(0, bool)
-        crowd = Crowd(list(sequences))
+        crowd = Crowd([_run(sequence) for sequence in sequences])
         good = np.ones(len(sequences), bool)
-        for phones in self.phones:
-            good &= crowd.distances(phones) >= margin
+        for phones in map(_run, self.phones):
+            good &= crowd.distances(phones) >= self.margin
             good &= crowd.distances(phones, inside=True) >= INSIDE
         return good
 
@@ -54,16 +62,34 @@ class Phrase:
         return _letters(self.text) in _letters(text)
 
     def sound(self, text: str) -> tuple[str, ...]:
-        """The phones of `text`, word by word from the lexicon; a word that it lacks is read alone."""
-        words = "".join(c if c.isalpha() or c in "'-" else " " for c in text.lower()).replace("-", " ").split()
-        return tuple(phone for word in words for phone in _sound(self.language.code, word))
+        """The phones of `text`."""
+        return self.sounds([text])[0]
+
+    def sounds(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """The phones of each text, word by word from the lexicon; words that it lacks are read alone."""
+        known = _sounds(self.language.code)
+        words = [_words(text) for text in texts]
+        lacking = list(dict.fromkeys(word for each in words for word in each if word not in known))
+        known.update(zip(lacking, map(split, self.language.read(lacking)), strict=True))
+        return [tuple(phone for word in each for phone in known[word]) for each in words]
+
+
+def _run(phones: tuple[str, ...]) -> tuple[str, ...]:
+    """`phones` as they run together: of two like consonants in a row ("haze sourdine") the second is heard."""
+    kept = (a for a, b in pairwise((*phones, "")) if a in VOWELS or b in VOWELS or not b or distance(a, b) > ALIKE)
+    return tuple(kept)
 
 
 def _letters(text: str) -> str:
     return "".join(c for c in text.lower() if c.isalpha())
 
 
-@lru_cache(maxsize=65536)
-def _sound(code: str, word: str) -> tuple[str, ...]:
-    known = language(code).lexicon().get(word)
-    return split(known if known is not None else language(code).read([word])[0])
+def _words(text: str) -> list[str]:
+    spaced = "".join(c if c.isalpha() or c == "'" else " " for c in text.lower().replace("’", "'"))
+    return [word for word in spaced.split() if word.strip("'")]
+
+
+@lru_cache(maxsize=4)
+def _sounds(code: str) -> dict[str, tuple[str, ...]]:
+    """Phones by word; grows as texts are read."""
+    return {word: split(ipa) for word, ipa in language(code).lexicon().items()}
