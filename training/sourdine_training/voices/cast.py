@@ -1,0 +1,145 @@
+"""Who says what, and how.
+
+The k-th saying of an engine and a kind is drawn from (seed, engine, kind, k) alone, so a larger count extends a
+smaller one, and an engine that is missing changes nothing for the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..words.line import KINDS, Line
+from . import kokoro
+from .engine import ENGINES, engine
+from .saying import Saying
+from .voice import VALID_SHARE, Part, Voice, side
+
+SHARES = {  # how much of the lines that are not the phrase each engine says; the voices of positives and others match
+    "near": {"kokoro": 0.3, "hibari": 0.3, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.17},
+    "partial": {"kokoro": 0.4, "hibari": 0.25, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.12},
+    "running": {"kokoro": 0.2, "hibari": 0.45, "piper": 0.15, "flite": 0.1, "festival": 0.02, "espeak": 0.08},
+    "speech": {"kokoro": 0.15, "hibari": 0.5, "piper": 0.2, "flite": 0.09, "festival": 0.01, "espeak": 0.05},
+}
+SPEEDS = {
+    "kokoro": (0.75, 1.35),
+    "hibari": (0.7, 1.4),
+    "flite": (0.75, 1.3),
+    "festival": (0.8, 1.25),
+    "espeak": (0.7, 1.4),
+}
+PIPER_SPEEDS = (0.75, 0.85, 0.95, 1.0, 1.1, 1.2, 1.35)  # few, for one start of the program says all of one speed
+WARPED = ("kokoro", "hibari", "piper", "flite", "festival")  # espeak-ng has variants enough, and they cost as little
+MARKS = ("", "", "", ".", "!", "?")  # how a phrase ends: fewer phonemes cost less
+APART = 97  # lines between where one engine begins and the next
+BEYOND = 0.15  # how far the weights of a mix go past 0…1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How many clips are asked for; the defaults are those of the standard tier. Warps come on top."""
+
+    kokoro: int = 1500  # sayings of the phrase, by engine
+    hibari: int = 150
+    piper: int = 120
+    flite: int = 60
+    festival: int = 24
+    espeak: int = 300
+    near: int = 3000  # sayings of other lines, by kind, over all engines
+    partial: int = 700
+    running: int = 900
+    speech: int = 3000
+    warps: int = 3  # warped twins of each saying of the phrase
+    warps_of_others: int = 1  # and of each saying of near and partial lines
+    piper_voices: tuple[str, ...] = ()  # the user's own: Piper .onnx files with their .onnx.json, or folders of them
+
+
+def cast(lines: Sequence[Line], options: Options | None = None, seed: int = 0) -> list[Saying]:
+    """What shall be spoken. The same lines and a larger option give the same sayings and more of them.
+
+    Raises Mistake when one of `piper_voices` is not there.
+    """
+    options = options or Options()
+    said: list[Saying] = []
+    for kind in KINDS:
+        of_kind = [line for line in lines if line.kind == kind]
+        for name in ENGINES if of_kind else ():
+            count = getattr(options, name) if kind == "positive" else round(getattr(options, kind) * SHARES[kind][name])
+            voices = _voices(name, of_kind[0].language, options)
+            for k in range(count if voices else 0):
+                rng = np.random.default_rng([seed, ENGINES.index(name), KINDS.index(kind), k])
+                plain = _saying(name, _line(of_kind, kind, name, k, rng), voices, rng)
+                said.append(plain)
+                warps = options.warps if kind == "positive" else options.warps_of_others
+                if name in WARPED and kind in ("positive", "near", "partial"):
+                    said += [
+                        _warped(plain, np.random.default_rng([seed, *_ints(plain, name, k), n])) for n in range(warps)
+                    ]
+    return said
+
+
+def _voices(name: str, language: str, options: Options) -> list[Voice]:
+    if name == "piper":
+        from .piper import of_user
+
+        return [*engine(name).voices(language), *of_user(options.piper_voices, language)]
+    return engine(name).voices(language)
+
+
+def _line(lines: list[Line], kind: str, name: str, k: int, rng: np.random.Generator) -> Line:
+    """The phrase by chance, usual ways of saying it first; others in turn, each engine beginning elsewhere."""
+    if kind == "positive":
+        weights = 1 / (2 + np.arange(len(lines)))
+        line = lines[int(rng.choice(len(lines), p=weights / weights.sum()))]
+    else:
+        line = lines[(k + APART * ENGINES.index(name)) % len(lines)]
+    if kind in ("running", "speech") or name not in ("kokoro", "hibari", "piper"):
+        return line
+    mark = MARKS[int(rng.integers(len(MARKS)))]
+    if line.phonemes:
+        return replace(line, phonemes=line.phonemes.rstrip(".!?") + mark)
+    return replace(line, text=line.text.rstrip(".!?") + mark)
+
+
+def _saying(name: str, line: Line, voices: list[Voice], rng: np.random.Generator) -> Saying:
+    if name == "kokoro":
+        voice = _speaker(voices, line.language, rng)
+    else:
+        voice = voices[int(rng.integers(len(voices)))]
+    if name == "piper":
+        return Saying(line, voice, float(rng.choice(PIPER_SPEEDS)))
+    slow, fast = np.log(SPEEDS[name])
+    speed = round(float(np.exp(rng.uniform(slow, fast))), 3)
+    seed = int(rng.integers(1, 1000)) if name in ("kokoro", "hibari") and rng.random() < 0.5 else 0
+    return Saying(line, voice, speed, seed=seed)
+
+
+def _speaker(packs: list[Voice], language: str, rng: np.random.Generator) -> Voice:
+    """One of Kokoro's packs, or a mix of two or three of one side; natives of the language twice as likely."""
+    wanted = "valid" if rng.random() < VALID_SHARE else "train"
+    packs = [pack for pack in packs if side(pack.speaker) == wanted]
+    weights = np.array([2.0 if pack.language.startswith(language) else 1.0 for pack in packs])
+    size = int(rng.choice((1, 2, 3), p=(0.25, 0.5, 0.25)))
+    chosen = [packs[i] for i in rng.choice(len(packs), size, replace=False, p=weights / weights.sum())]
+    if size == 1:
+        return chosen[0]
+    timbre, prosody = (rng.dirichlet(np.ones(size)) * (1 + size * BEYOND) - BEYOND for _ in range(2))
+    parts: list[Part] = [
+        (pack.name, round(float(t), 3), round(float(p), 3)) for pack, t, p in zip(chosen, timbre, prosody, strict=True)
+    ]
+    return kokoro.mixed(parts)
+
+
+def _ints(plain: Saying, name: str, k: int) -> tuple[int, int, int]:
+    return ENGINES.index(name), KINDS.index(plain.line.kind), k
+
+
+def _warped(plain: Saying, rng: np.random.Generator) -> Saying:
+    """A twin with another throat. A smaller one is a higher voice too, mostly, as with women and children."""
+    throat = float(np.exp(rng.uniform(np.log(0.85), np.log(1.18))))
+    pitch = float(np.clip(12 * np.log2(throat) * 0.7 + rng.normal(0, 1.6), -4, 4))
+    breath = float(rng.uniform(0.1, 0.5)) if rng.random() < 0.3 else 0.0
+    tempo = float(rng.uniform(0.85, 1.2)) if rng.random() < 0.5 else 1.0
+    return replace(
+        plain, pitch=round(pitch, 2), formants=round(throat, 3), breath=round(breath, 2), tempo=round(tempo, 3)
+    )
