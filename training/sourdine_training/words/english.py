@@ -11,6 +11,8 @@ PHONES = tuple("AIOWYæɑəɛɜiɪɔuʊʌbdfhjklmnpstvwzðŋɡɹʃʒʤʧθ")  # 
 V = "AIOQWYaeiouæɑɒɔəɛɜɪʊʌɐ"  # any vowel, in rules
 C = "bdfhjklmnpstvwzðŋɡɹʃʒʤʧθ"
 
+WEAK = {"a": "ə", "an": "ən", "the": "ðə", "to": "tə", "of": "əv", "and": "ən"}  # as they sound within speech
+
 # What everybody does now and then, to the American reading.
 _CASUAL = (
     ("careful t", (("T", "t"),)),
@@ -109,7 +111,7 @@ def lexicon() -> dict[str, str]:
 
     words = [word for word in top_n_list("en", 40000) if word.isalpha()]
     told = ((word, entries(word) or (read([word]) if word.endswith(("s", "ed", "ing")) else [])) for word in words)
-    return {word: said[0] for word, said in told if said}
+    return {word: said[0] for word, said in told if said} | WEAK
 
 
 ENGLISH = Language(

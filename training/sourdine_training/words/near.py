@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -71,13 +72,19 @@ def _words(phrase: Phrase) -> Iterator[str]:
 
 def _pairs(phrase: Phrase) -> Iterator[str]:
     """Two words that together sound like the phrase, across every place where it may be cut."""
-    code, told = phrase.language.code, []
+    code = phrase.language.code
+    told: dict[tuple[str, ...], tuple[float, str, str]] = {}
     for phones in phrase.phones[:2]:
         for cut in range(1, len(phones)):
-            left, right = nearest(phones[:cut], code, 14), nearest(phones[cut:], code, 14)
-            told += [(round(a + b, 3), f"{one} {two}") for (one, a), (two, b) in itertools.product(left, right)]
-    for _, text in sorted(told)[:1500]:
-        yield text
+            left, right = nearest(phones[:cut], code, 25), nearest(phones[cut:], code, 25)
+            for (one, a), (two, b) in itertools.product(left, right):
+                sound = phrase.sound(f"{one} {two}")
+                told[sound] = min(told.get(sound, (9.0, "", "")), (round(a + b, 3), one, two))
+    used: Counter[str] = Counter()
+    for _, one, two in sorted(told.values()):
+        if max(used[one], used[f" {two}"]) < 5:
+            used.update((one, f" {two}"))
+            yield f"{one} {two}"
 
 
 def _rhymes(phrase: Phrase) -> Iterator[str]:
