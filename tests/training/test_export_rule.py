@@ -1,6 +1,10 @@
 """The rule over whole streams decides exactly as the firmware's own Wake does, feature by feature."""
 
+import itertools
+from functools import partial
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +51,10 @@ class Verifier:
         pass
 
 
+def yes(answers, feature):
+    return answers[feature % len(answers)] >= 128
+
+
 def by_the_firmware(probabilities, cutoff, window, slices=0, answers=(), rest=REST):
     """Where Wake wakes; cutoffs in 255ths, that of the second stage 128."""
     manifest = {"type": "micro", "version": 2, "wake_word": "Hush", "model": "hush.tflite"}
@@ -70,28 +78,38 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=14).map(lambda parts: [p for part in parts for p in part])
 cutoffs = st.one_of(st.integers(0, 255), st.sampled_from([0, 1, 127, 254, 255]))
 windows = st.one_of(st.integers(1, 8), st.integers(30, 100))
-rests = st.sampled_from([0, REST])
+rests = st.sampled_from([0, 1, 2, 3, 5, 50, REST])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(streams, cutoffs, windows, rests)
 def test_a_spotter_alone_wakes_where_the_firmware_does(probabilities, cutoff, window, rest):
     expected = by_the_firmware(probabilities, cutoff, window, rest=rest)
     assert wakes(probabilities, cutoff, window, rest=rest).tolist() == expected
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(streams, cutoffs, windows, rests, st.integers(1, 20), st.lists(st.integers(0, 255), min_size=1, max_size=40))
 def test_both_stages_wake_where_the_firmware_does(probabilities, cutoff, window, rest, slices, answers):
     asked = []
 
     def verify(feature):
         asked.append(feature)
-        return answers[feature % len(answers)] >= 128
+        return yes(answers, feature)
 
     expected = by_the_firmware(probabilities, cutoff, window, slices, answers, rest)
     assert wakes(probabilities, cutoff, window, verify, slices, rest).tolist() == expected
     assert asked == sorted(set(asked))
+
+
+@pytest.mark.parametrize("window", [1, 2])
+@pytest.mark.parametrize("slices", [1, 4, 7])
+def test_every_small_history_wakes_where_the_firmware_does(window, slices):
+    for steps in itertools.product([0, 255], repeat=8):
+        for answers in ([255], [0] * 4 + [255] * 3, [0, 0, 255]):
+            expected = by_the_firmware(steps, 128, window, slices, answers, rest=0)
+            verify = partial(yes, answers)
+            assert wakes(steps, 128, window, verify, slices, rest=0).tolist() == expected
 
 
 def test_it_wakes_at_features_not_at_steps():

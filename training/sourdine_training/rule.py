@@ -70,15 +70,13 @@ class Steps:
 
     def _rested(self, since: int, rest: int, first: int) -> int | None:
         """The first feature at which something may be decided."""
-        if rest == 0:
-            return since + 1
+        step = min(self._stride * (first + 1) - 1, self._features)
+        before = step - since - 1  # features in which the newest probability is a forgotten one: quiet
+        if rest <= (before if self._cutoff else 0):
+            return step
         if self._cutoff == 0:
             return None  # nothing is quiet
-        step = self._stride * (first + 1) - 1  # until then, the newest probability is a forgotten one: quiet
-        before = min(step, self._features) - since - 1
-        if rest <= before:
-            return since + rest
-        at = int(np.searchsorted(self._quiet, self._quiet[min(step, self._features)] + rest - before)) - 1
+        at = int(np.searchsorted(self._quiet, self._quiet[step] + rest - before)) - 1
         return at if at < self._features else None
 
     def _next_fire(self, at: int, first: int) -> int | None:
