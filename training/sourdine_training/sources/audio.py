@@ -1,0 +1,110 @@
+"""Any recording → float32 at 16 kHz, mono; and pieces of it as files that every later step reads fast.
+
+soundfile reads what libsndfile knows (WAV, FLAC, Ogg, Opus, MP3); raw G.722, which telephones and Debian's Asterisk
+prompts use, is decoded by the PyPI package of that name.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from sourdine import spec
+
+RATE = spec.SAMPLE_RATE
+SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".g722"}
+LONGEST_S = 60  # of a piece: a scene seeks in it, and nothing else must be decoded
+LOUDNESS = 0.05  # rms that every piece is brought to, -26 dB of full scale, as long as its peak allows
+SILENT = 1e-4  # rms below which there is nothing to hear
+
+Sound = NDArray[Any]  # float32 [n], full scale 1
+
+
+class Unreadable(Exception):
+    """This file holds no sound that we can read; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A piece of recorded sound: a FLAC file of 16 kHz, mono, at most LONGEST_S long."""
+
+    path: Path
+    kind: str  # "speech" | "music" | "ambience"
+    split: str  # "train" | "valid" | "judge"
+    source: str  # the package or folder it is from, as credits name it
+    seconds: float
+    key: str = ""  # of its content
+
+
+def load(path: Path) -> Sound:
+    """The whole recording. Raises Unreadable for anything that is not one, or is silent, or has no number in it."""
+    try:
+        if path.suffix.lower() == ".g722":
+            import G722  # pyright: ignore[reportMissingImports]  no stubs
+
+            decoded = np.asarray(G722.G722(RATE, 64_000).decode(path.read_bytes()), np.float32)
+            sound, rate = decoded / 32_768, RATE
+        else:
+            channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            sound = channels.mean(axis=1, dtype=np.float32)
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:
+        raise Unreadable(str(error)) from error
+    if not np.isfinite(sound).all():
+        raise Unreadable("it has samples that are not numbers")
+    if rate != RATE and len(sound):
+        sound = soxr.resample(sound, rate, RATE)
+    if len(sound) < RATE // 20 or rms(sound) < SILENT:
+        raise Unreadable("it is silent or shorter than 50 ms")
+    return sound
+
+
+def rms(sound: Sound) -> float:
+    return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+
+
+def sounding(sound: Sound) -> slice:
+    """From the first to the last sound: where 10 ms blocks come within 40 dB of the loudest."""
+    loud = level(sound)
+    heard = np.flatnonzero(loud > max(loud.max() * 0.01, SILENT / 2))
+    return slice(int(heard[0]) * 160, min(len(sound), int(heard[-1] + 1) * 160)) if len(heard) else slice(0, 0)
+
+
+def level(sound: Sound) -> Sound:
+    """The rms of each 10 ms, the last one cut short."""
+    blocks = np.pad(sound, (0, -len(sound) % 160)).reshape(-1, 160)
+    return np.sqrt(np.mean(np.square(blocks), axis=1))
+
+
+def at_loudness(sound: Sound) -> Sound:
+    """Scaled so that its louder half has the rms LOUDNESS, or its peak is just below full scale."""
+    loud = np.sort(level(sound))
+    loud = np.sqrt(np.mean(np.square(loud[len(loud) // 2 :])))
+    return sound * np.float32(min(LOUDNESS / loud, 0.98 / np.abs(sound).max()))
+
+
+def pieces(sounds: Iterable[Sound], gap_s: float) -> Iterator[Sound]:
+    """The same sounds, joined by gaps or cut so that each piece has at most LONGEST_S."""
+    longest, gap = LONGEST_S * RATE, np.zeros(int(gap_s * RATE), np.float32)
+    held: list[Sound] = []
+    length = 0
+    for sound in sounds:
+        for start in range(0, len(sound), longest):
+            part = sound[start : start + longest]
+            if held and length + len(part) > longest:
+                yield np.concatenate(held)
+                held, length = [], 0
+            held += [part, gap]
+            length += len(part) + len(gap)
+    if held:
+        yield np.concatenate(held)[:longest]
+
+
+def write(path: Path, sound: Sound) -> float:
+    """As 16-bit FLAC; returns its seconds."""
+    soundfile.write(path, np.clip(sound, -1, 1), RATE, "PCM_16", format="FLAC")
+    return len(sound) / RATE

@@ -1,0 +1,189 @@
+"""Recorded speech, music and ambience that anybody can have: Debian packages, decoded once, cut into short files.
+
+A voice, a tune and a noise stand on one side of the split only. Where the same person may speak in several packages
+(KDE's and Tux Paint's translators), the language decides. What is marked `judge` is never learnt from.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import re
+import shutil
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from sourdine_board.mistake import Mistake
+from sourdine_training.executor import Executor
+from sourdine_training.sources import audio, packages
+from sourdine_training.sources.audio import Recording
+from sourdine_training.store import Store, key
+
+FORM = 1  # of the pieces: counts up when the same files would be cut otherwise
+GAP_S = {"speech": 0.4, "music": 0.0, "ambience": 0.1}  # between what is joined
+HELD_LANGUAGES = {"it", "el", "da", "nl", "lt", "uk"}  # their speakers validate
+HELD_IN = 5  # one tune or noise in so many validates
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """A Debian package: which of its files are what. In a pattern, `who` names the language or voice."""
+
+    name: str
+    licence: str
+    credit: str
+    parts: tuple[tuple[str, str], ...]  # (regular expression of the path inside, kind); the first that matches counts
+    judge: bool = False
+
+    def kind(self, path: str) -> tuple[str, str] | None:
+        """(kind, who) of a file, or None if it is not wanted."""
+        for pattern, kind in self.parts:
+            if found := re.fullmatch(pattern, path):
+                nameless = "" if kind == "speech" else re.sub(r"\d+", "", Path(path).stem)
+                return kind, found.groupdict().get("who") or nameless
+        return None
+
+
+PROMPTS = ((r".*/silence/.*", ""), (r".*/sounds/(?P<who>\w\w)_.*\.(g722|wav)", "speech"))
+PACKAGES = (
+    Package("asterisk-core-sounds-en-g722", "CC-BY-SA-3.0", "Allison Smith, Digium", PROMPTS),
+    Package("asterisk-core-sounds-es-g722", "CC-BY-SA-3.0", "Allison Smith, Digium", PROMPTS),
+    Package("asterisk-core-sounds-ru-g722", "CC-BY-SA-3.0", "IvrvoiceRU, Digium", PROMPTS),
+    Package("asterisk-prompt-it-menardi-wav", "GPL-2+", "Menardi", PROMPTS),
+    Package(
+        "tuxpaint-stamps-default",
+        "GPL-2+ and freer",
+        "New Breed Software and Tux Paint's translators",
+        (
+            (r".*_desc_(?P<who>[a-z]{2})(_\w+)?\.(ogg|wav)", "speech"),
+            (r".*_desc\.(ogg|wav)", "speech"),
+            (r".*/(animals|vehicles|town|hobbies|household|symbols/music)/.*[^_]..\.(ogg|wav)", "ambience"),
+        ),
+    ),
+    Package("klettres-data", "GPL-2+", "KDE's speakers", ((r".*/klettres/(?P<who>[a-z]{2,3})(_\w+)?/.*\.ogg", "speech"),)),
+    Package(
+        "ktuberling-data", "GPL-2+", "KDE's speakers", ((r".*/sounds/(?P<who>[a-z]{2,3})(@\w+)?/.*\.(ogg|wav)", "speech"),)
+    ),
+    Package("wesnoth-1.16-music", "GPL-2+", "The Battle for Wesnoth's composers", ((r".*\.ogg", "music"),)),
+    Package(
+        "ufoai-sound",
+        "GPL-2+ and CC-BY-SA-3.0",
+        "UFO: Alien Invasion's contributors",
+        ((r".*/(ui|seq)/.*", ""), (r".*\.(ogg|wav)", "ambience")),
+    ),
+    Package(
+        "lincity-ng-data", "GPL-2+ and CC-BY-SA-2.5", "LinCity-NG's contributors",
+        ((r".*/music/.*\.ogg", "music"), (r".*\.wav", "ambience")),
+    ),
+    Package("fillets-ng-data-nl", "GPL-2+", "Fish Fillets' Dutch actors", ((r".*/(?P<who>nl)/.*\.ogg", "speech"),), judge=True),
+    Package(
+        "hedgewars-data", "GPL-2 and GFDL", "Hedgewars' contributors",
+        ((r".*/voices/(?P<who>\w+)/.*\.ogg", "speech"), (r".*/Music/.*\.ogg", "music"), (r".*/Sounds/.*\.ogg", "ambience")),
+        judge=True,
+    ),
+    Package("colobot-common-sounds", "GPL-3+", "Colobot's contributors", ((r".*/music/.*\.ogg", "music"),), judge=True),
+)  # fmt: skip
+
+
+def recorded(
+    store: Store, executor: Executor, progress: Callable[[int, int, str], None] = lambda *_: None
+) -> list[Recording]:
+    """Everything in PACKAGES, in a fixed order. A package that cannot be had is named and left out."""
+    found: list[Recording] = []
+    answers = executor.map(partial(_package, store), PACKAGES)
+    for done, (package, (listed, why)) in enumerate(zip(PACKAGES, answers, strict=True), 1):
+        if why:
+            log.warning("%s is left out: %s", package.name, why)
+        found += [Recording(**{**row, "path": store.root / row["path"]}) for row in listed]
+        progress(done, len(PACKAGES), f"recordings: {package.name}")
+    return found
+
+
+def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
+    """(split, kind, source) → hours, sorted."""
+    total: dict[tuple[str, str, str], float] = defaultdict(float)
+    for each in recordings:
+        total[each.split, each.kind, each.source] += each.seconds / 3600
+    return dict(sorted(total.items()))
+
+
+def _package(store: Store, package: Package) -> tuple[list[dict], str]:
+    """The pieces of one package, paths as from the store's root; or nothing, and why."""
+    try:
+        folder = packages.fetch("deb", package.name, "", None, store)
+    except Mistake as mistake:
+        return [], str(mistake)
+    return cut(folder, package, store), ""
+
+
+def cut(folder: Path, package: Package, store: Store) -> list[dict]:
+    """Decode a package's files and join them to pieces, one speaker, tune or noise a piece; each only once."""
+    made = store.path("recorded", key(FORM, package, folder.name, audio.LONGEST_S), "")
+    if not made.exists():
+        with store.writing(made) as scratch:
+            scratch.mkdir()
+            rows = list(_pieces(_unzipped(folder, scratch / "zip"), package, scratch))
+            shutil.rmtree(scratch / "zip", ignore_errors=True)
+            (scratch / "pieces.json").write_text(json.dumps(rows))
+    where = made.relative_to(store.root)
+    rows = json.loads((made / "pieces.json").read_text())
+    return [{**row, "path": str(where / row["path"])} for row in rows]
+
+
+def split(kind: str, who: str, judge: bool) -> str:
+    """The side that a speaker (by language or voice), a tune or a noise stands on."""
+    if judge:
+        return "judge"
+    if kind == "speech":
+        return "valid" if who in HELD_LANGUAGES else "train"
+    return "train" if hashlib.sha256(who.encode()).digest()[0] % HELD_IN else "valid"
+
+
+def _pieces(folder: Path, package: Package, out: Path) -> Iterator[dict]:
+    groups: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
+    seen = set()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
+        known = package.kind("/" + str(path.relative_to(folder)))
+        if not known or not known[0] or path.suffix not in audio.SUFFIXES:
+            continue
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        kind, who = known
+        side = split(kind, who, package.judge)
+        groups[kind, side, who if kind == "speech" else ""].append(path)
+    count = 0
+    for (kind, side, _), paths in sorted(groups.items()):
+        for piece in audio.pieces(_sounds(paths), GAP_S[kind]):
+            name = f"{count:04}.flac"
+            count += 1
+            seconds = audio.write(out / name, piece)
+            content = hashlib.sha256((out / name).read_bytes()).hexdigest()[:32]
+            yield {
+                "path": name, "kind": kind, "split": side, "source": package.name, "seconds": seconds, "key": content,
+            }  # fmt: skip
+
+
+def _sounds(paths: list[Path]) -> Iterator[audio.Sound]:
+    for path in paths:
+        try:
+            sound = audio.load(path)
+        except audio.Unreadable as why:
+            log.info("%s is left out: %s", path.name, why)
+            continue
+        yield audio.at_loudness(sound[audio.sounding(sound)])
+
+
+def _unzipped(folder: Path, scratch: Path) -> Path:
+    """The folder; or, if its sounds are in one .pk3 (a zip file), what that holds."""
+    packed = sorted(folder.rglob("*.pk3"))
+    for path in packed:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(scratch)
+    return scratch if packed else folder
