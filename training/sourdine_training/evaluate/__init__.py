@@ -1,0 +1,1 @@
+"""Any wake-word model, ours or a peer's, judged on recordings of real people; see judge.py for how."""
