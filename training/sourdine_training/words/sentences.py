@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .language import vocabulary
+from .language import Language, vocabulary
 from .line import Line
 from .phrase import Phrase
 
@@ -46,37 +46,59 @@ class Grammar:
         return template
 
 
-def _grammar(phrase: Phrase, seed: int, kind: int, **more: list[str]) -> Grammar:
-    book = vocabulary(phrase.language)
+def _grammar(language: Language, *seed: int, **more: list[str]) -> Grammar:
+    book = vocabulary(language)
     slots = {**book["slots"], "names": book["names"], "greetings": book["greetings"], **more}
-    words = [word for word in phrase.language.lexicon() if len(word) > 2][:COMMON]
-    return Grammar(slots, book["fixes"], words, np.random.default_rng([seed, kind, *phrase.text.encode()]))
+    words = [word for word in language.lexicon() if len(word) > 2][:COMMON]
+    return Grammar(slots, book["fixes"], words, np.random.default_rng(seed))
 
 
-def _clear(phrase: Phrase, drawn: Iterator[str], kind: str, count: int) -> list[Line]:
-    """The first `count` different texts of `drawn` that do not hold the phrase; fewer when `drawn` runs dry."""
-    texts: dict[str, None] = {}
+def _clear(phrase: Phrase, drawn: Iterator[str]) -> Iterator[str]:
+    """The different texts of `drawn` that do not hold the phrase; ends when `drawn` has nothing new left."""
     seen: set[str] = set()
-    for _ in range(20 + 4 * count // _BLOCK):
-        block = [text for text in itertools.islice(drawn, _BLOCK) if text not in seen and not phrase.spelled(text)]
+    while True:
+        block = list(dict.fromkeys(text for text in itertools.islice(drawn, _BLOCK) if text not in seen))
+        if not block:
+            return
         seen.update(block)
-        good = phrase.apart(phrase.sounds(block))
-        texts.update(dict.fromkeys(text for text, fine in zip(block, good, strict=True) if fine))
-        if len(texts) >= count:
-            break
-    return [Line(text, kind, phrase.language.code) for text in itertools.islice(texts, count)]
+        yield from (text for text, fine in zip(block, _fine(phrase, block), strict=True) if fine)
+
+
+def _fine(phrase: Phrase, texts: Sequence[str]) -> list[bool]:
+    """Of each text, whether it does not hold the phrase, in letters or in sounds."""
+    apart = phrase.apart(phrase.sounds(texts))
+    return [fine and not phrase.spelled(text) for text, fine in zip(texts, apart, strict=True)]
 
 
 def running(phrase: Phrase, count: int, halves: Sequence[str], seed: int) -> list[Line]:
     """Up to `count` sentences around `halves` (parts of the phrase, words like it), never around the phrase."""
-    grammar = _grammar(phrase, seed, 2, x=list(halves))
+    grammar = _grammar(phrase.language, seed, 2, *phrase.text.encode(), x=list(halves))
     carriers = vocabulary(phrase.language)["carriers"]
-    return _clear(phrase, (grammar.fill(grammar.pick(carriers)) for _ in itertools.count()), "running", count)
+    drawn = (grammar.fill(grammar.pick(carriers)) for _ in itertools.count())
+    texts = itertools.islice(_clear(phrase, drawn), count)
+    return [Line(text, "running", phrase.language.code) for text in texts]
 
 
 def speech(phrase: Phrase, count: int, seed: int) -> list[Line]:
     """Up to `count` ordinary sentences and commands; every third is made of any common words, of which every one comes
-    once before any comes twice."""
-    grammar, book = _grammar(phrase, seed, 3), vocabulary(phrase.language)
+    once before any comes twice.
+
+    They are the same for every phrase, so that voices say them once for all; one that holds the phrase gives its place
+    to another.
+    """
+    texts = list(itertools.islice(_ordinary(phrase.language, seed, 3), count))
+    spare = _clear(phrase, _ordinary(phrase.language, seed, 4))
+    fit = [text if fine else next(spare) for text, fine in zip(texts, _fine(phrase, texts), strict=True)]
+    return [Line(text, "speech", phrase.language.code) for text in fit]
+
+
+def _ordinary(language: Language, *seed: int) -> Iterator[str]:
+    """Different sentences without end."""
+    grammar, book = _grammar(language, *seed), vocabulary(language)
     turns = itertools.cycle((book["speech"], book["speech"], book["words"]))
-    return _clear(phrase, (grammar.fill(grammar.pick(templates)) for templates in turns), "speech", count)
+    seen: set[str] = set()
+    for templates in turns:
+        text = grammar.fill(grammar.pick(templates))
+        if text not in seen:
+            seen.add(text)
+            yield text
