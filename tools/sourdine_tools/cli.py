@@ -21,12 +21,18 @@ COMMANDS = {
     "pair": ("sourdine_tools.pair", "give a board its Wi-Fi, key and certificate, over USB"),
     "serve": ("sourdine_tools.serve", "receive what your speakers send, on your own machine"),
     "audit": ("sourdine_tools.audit", "compare what a board says it sent with what the server says it received"),
+    "phrase": ("sourdine_tools.phrase", "say whether a phrase makes a good wake word"),
+    "train": ("sourdine_tools.train", "make a wake word of your own, from its text to a model that can be flashed"),
+    "record": ("sourdine_tools.record", "take recordings of your own voice, to train with"),
+    "evaluate": ("sourdine_tools.evaluate", "say how many a wake-word model misses and how often it is wrong"),
+    "sweep": ("sourdine_tools.sweep", "search for a better recipe"),
     "bench": ("sourdine_tools.bench", "count what listening costs the chip, or time it on a board"),
     "pins": ("sourdine_board.pinmap", "write firmware/sourdine/pins.py from the circuit"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our matrices are small: on a busy machine threads only wait
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="sourdine",
