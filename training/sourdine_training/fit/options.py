@@ -1,6 +1,32 @@
 """What a training is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class VerifierOptions:
+    """The verifier's training."""
+
+    steps: int = 5_000
+    batch: int = 192
+    rate: float = 2e-3
+    warmup: int = 200
+    decay: float = 1e-2
+    average: float = 0.998
+    int8_from: float = 0.8
+    cutoff: float = 0.1  # where the spotter fires for the verifier's training
+    jitter: tuple[int, int] = (-6, 15)  # frames around the moment of firing
+    positives: float = 0.4
+    easy: float = 0.1  # share of any windows, fired or not
+    smoothing: float = 0.03
+    caution: float = 2.0
+    gain: float = 0.6
+    time_masks: int = 2
+    time_mask: int = 10
+    band_masks: int = 2
+    band_mask: int = 5
+    every: int = 500
+    keep: int = 3
 
 
 @dataclass(frozen=True)
@@ -31,33 +57,8 @@ class Options:
     time_mask: int = 12  # frames at most
     band_masks: int = 2
     band_mask: int = 5  # bands at most
-    every: int = 500  # steps between validations, each a checkpoint
+    every: int = 800  # steps between validations, each a checkpoint
     keep: int = 3  # candidates that are averaged in the end
     rates: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0)  # false accepts per hour at which misses are counted
     distil: float = 0.0  # weight of a teacher's probabilities
-
-
-@dataclass(frozen=True)
-class VerifierOptions:
-    """The verifier's training."""
-
-    steps: int = 5_000
-    batch: int = 192
-    rate: float = 2e-3
-    warmup: int = 200
-    decay: float = 1e-2
-    average: float = 0.998
-    int8_from: float = 0.8
-    cutoff: float = 0.1  # where the spotter fires for the verifier's training
-    jitter: tuple[int, int] = (-6, 15)  # frames around the moment of firing
-    positives: float = 0.4
-    easy: float = 0.1  # share of any windows, fired or not
-    smoothing: float = 0.03
-    caution: float = 2.0
-    gain: float = 0.6
-    time_masks: int = 2
-    time_mask: int = 10
-    band_masks: int = 2
-    band_mask: int = 5
-    every: int = 500
-    keep: int = 3
+    verifier: VerifierOptions = field(default_factory=VerifierOptions)
