@@ -5,6 +5,7 @@ import numpy as np
 WINDOW_S = 0.01  # over which energy is measured
 QUIET = 1e-4  # of the loudest window's energy, −40 dB: what is below is not heard as part of a word
 ABOVE_FLOOR = 8.0  # × the floor's energy, 9 dB: some voices hiss louder than that
+LOUD = 1e-3  # −30 dB: what is above belongs to the word, however loud the floor seems
 FLOOR_S = 0.08  # the quietest stretch of this length is the voice's floor
 BLIP_S, APART_S = 0.04, 0.15  # a shorter sound so far from the rest is a click, not a sound of the word
 EDGE_S = 0.05  # kept before the first and after the last sound
@@ -23,7 +24,7 @@ def bounds(samples: np.ndarray, rate: int) -> tuple[int, int] | None:
     if len(samples) > 2 * wide:
         long = np.arange(0, len(samples) - wide + 1, window)
         floor = float((total[long + wide] - total[long]).min()) * window / wide
-    loud = energy > min(max(QUIET * energy.max(), ABOVE_FLOOR * floor), energy.max() / 30)
+    loud = energy > min(max(QUIET * energy.max(), ABOVE_FLOOR * floor), energy.max() * LOUD)
     runs = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]]).astype(np.int8))).reshape(-1, 2)
     # a window hears a sound as soon as it reaches in: the sound begins where the first window ends
     begins = starts[runs[:, 0]] + (window - step) * (runs[:, 0] > 0)
