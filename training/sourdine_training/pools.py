@@ -20,13 +20,14 @@ from sourdine_training.executor import Executor
 from sourdine_training.rooms.responses import SIDES
 from sourdine_training.scenes import Word
 from sourdine_training.shards import FRAMES, KINDS, STREAM_S, Shard, made
-from sourdine_training.sources.audio import Recording
+from sourdine_training.sources.folders import TAKE
+from sourdine_training.sources.pieces import Recording
 from sourdine_training.store import Store
 
 OTHERS = {"near": 0.55, "partial": 0.2, "running": 0.25}  # shares of the windows without the word
 STREAMS = {"speech": 0.3, "running": 0.15, "tv": 0.15, "babble": 0.1, "music": 0.15, "ambience": 0.15}
 SHARD = 1_000  # windows at most; streams a tenth of an hour
-TAKE = "take"  # the engine of clips that the owner gave
+
 SAYINGS, PIECES = 60, {"speech": 24, "music": 12, "ambience": 12}  # of a shard's palette
 FIRST = 400  # sayings among which palettes choose: few enough that a longer recipe has the same
 
@@ -189,10 +190,7 @@ class _Maker:
         pieces = tuple(
             (
                 each,
-                tuple(
-                    (str(one.path), one.seconds, one.key or str(one.path))
-                    for one in _some(rng, self._pieces[each], most)
-                ),
+                tuple((str(one.path), one.seconds, one.key) for one in _some(rng, self._pieces[each], most)),
             )
             for each, most in PIECES.items()
         )

@@ -1,11 +1,9 @@
-"""Any recording → float32 at 16 kHz, mono; and pieces of it as files that every later step reads fast.
+"""Any recording → float32 at 16 kHz, mono.
 
 soundfile reads what libsndfile knows (WAV, FLAC, Ogg, Opus, MP3); raw G.722, which telephones and Debian's Asterisk
 prompts use, is decoded by the PyPI package of that name.
 """
 
-import dataclasses
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,7 @@ from sourdine import spec
 
 RATE = spec.SAMPLE_RATE
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".g722"}
-LONGEST_S = 60  # of a piece: a scene seeks in it, and nothing else must be decoded
-LOUDNESS = 0.05  # rms that every piece is brought to, -26 dB of full scale, as long as its peak allows
+LOUDNESS = 0.05  # rms that every piece is brought to, −26 dB of full scale, as long as its peak allows
 SILENT = 1e-4  # rms below which there is nothing to hear
 
 Sound = NDArray[Any]  # float32 [n], full scale 1
@@ -27,18 +24,6 @@ Sound = NDArray[Any]  # float32 [n], full scale 1
 
 class Unreadable(Exception):
     """This file holds no sound that we can read; the text says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Recording:
-    """A piece of recorded sound: a FLAC file of 16 kHz, mono, at most LONGEST_S long."""
-
-    path: Path
-    kind: str  # "speech" | "music" | "ambience"
-    split: str  # "train" | "valid" | "judge"
-    source: str  # the package or folder it is from, as credits name it
-    seconds: float
-    key: str = ""  # of its content
 
 
 def load(path: Path) -> Sound:
@@ -85,23 +70,6 @@ def at_loudness(sound: Sound) -> Sound:
     loud = np.sort(level(sound))
     loud = np.sqrt(np.mean(np.square(loud[len(loud) // 2 :])))
     return sound * np.float32(min(LOUDNESS / loud, 0.98 / np.abs(sound).max()))
-
-
-def pieces(sounds: Iterable[Sound], gap_s: float) -> Iterator[Sound]:
-    """The same sounds, joined by gaps or cut so that each piece has at most LONGEST_S."""
-    longest, gap = LONGEST_S * RATE, np.zeros(int(gap_s * RATE), np.float32)
-    held: list[Sound] = []
-    length = 0
-    for sound in sounds:
-        for start in range(0, len(sound), longest):
-            part = sound[start : start + longest]
-            if held and length + len(part) > longest:
-                yield np.concatenate(held)
-                held, length = [], 0
-            held += [part, gap]
-            length += len(part) + len(gap)
-    if held:
-        yield np.concatenate(held)[:longest]
 
 
 def write(path: Path, sound: Sound) -> float:

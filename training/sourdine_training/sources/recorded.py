@@ -6,10 +6,10 @@ A voice, a tune and a noise stand on one side of the split only. Where the same 
 
 import dataclasses
 import hashlib
-import json
 import logging
 import re
 import shutil
+import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,11 +19,9 @@ from pathlib import Path
 from sourdine_board.mistake import Mistake
 from sourdine_training.executor import Executor
 from sourdine_training.sources import audio, packages
-from sourdine_training.sources.audio import Recording
+from sourdine_training.sources.pieces import FORM, Group, Recording, joined
 from sourdine_training.store import Store, key
 
-FORM = 1  # of the pieces: counts up when the same files would be cut otherwise
-GAP_S = {"speech": 0.4, "music": 0.0, "ambience": 0.1}  # between what is joined
 HELD_LANGUAGES = {"it", "el", "da", "nl", "lt", "uk"}  # their speakers validate
 HELD_IN = 5  # one tune or noise in so many validates
 
@@ -40,13 +38,13 @@ class Package:
     parts: tuple[tuple[str, str], ...]  # (regular expression of the path inside, kind); the first that matches counts
     judge: bool = False
 
-    def kind(self, path: str) -> tuple[str, str] | None:
-        """(kind, who) of a file, or None if it is not wanted."""
+    def kind(self, path: str) -> tuple[str, str]:
+        """(kind, who) of a file; "" for one that is not wanted."""
         for pattern, kind in self.parts:
             if found := re.fullmatch(pattern, path):
                 nameless = "" if kind == "speech" else re.sub(r"\d+", "", Path(path).stem)
                 return kind, found.groupdict().get("who") or nameless
-        return None
+        return "", ""
 
 
 PROMPTS = ((r".*/silence/.*", ""), (r".*/sounds/(?P<who>\w\w)_.*\.(g722|wav)", "speech"))
@@ -99,7 +97,7 @@ def recorded(
     for done, (package, (listed, why)) in enumerate(zip(PACKAGES, answers, strict=True), 1):
         if why:
             log.warning("%s is left out: %s", package.name, why)
-        found += [Recording(**{**row, "path": store.root / row["path"]}) for row in listed]
+        found += listed
         progress(done, len(PACKAGES), f"recordings: {package.name}")
     return found
 
@@ -112,27 +110,20 @@ def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
     return dict(sorted(total.items()))
 
 
-def _package(store: Store, package: Package) -> tuple[list[dict], str]:
-    """The pieces of one package, paths as from the store's root; or nothing, and why."""
+def _package(store: Store, package: Package) -> tuple[list[Recording], str]:
+    """The pieces of one package; or nothing, and why."""
     try:
-        folder = packages.fetch("deb", package.name, "", None, store)
+        return joined(store, key(FORM, package), package.name, _fetched(package, store)), ""
     except Mistake as mistake:
         return [], str(mistake)
-    return cut(folder, package, store), ""
 
 
-def cut(folder: Path, package: Package, store: Store) -> list[dict]:
-    """Decode a package's files and join them to pieces, one speaker, tune or noise a piece; each only once."""
-    made = store.path("recorded", key(FORM, package, folder.name, audio.LONGEST_S), "")
-    if not made.exists():
-        with store.writing(made) as scratch:
-            scratch.mkdir()
-            rows = list(_pieces(_unzipped(folder, scratch / "zip"), package, scratch))
-            shutil.rmtree(scratch / "zip", ignore_errors=True)
-            (scratch / "pieces.json").write_text(json.dumps(rows))
-    where = made.relative_to(store.root)
-    rows = json.loads((made / "pieces.json").read_text())
-    return [{**row, "path": str(where / row["path"])} for row in rows]
+def _fetched(package: Package, store: Store) -> Iterator[Group]:
+    """Its groups. Fetched only if somebody asks for the first; what was unpacked is deleted behind the last."""
+    folder = packages.fetch("deb", package.name, "", None, store)
+    with tempfile.TemporaryDirectory() as scratch:
+        yield from groups(folder, package, Path(scratch))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def split(kind: str, who: str, judge: bool) -> str:
@@ -144,40 +135,21 @@ def split(kind: str, who: str, judge: bool) -> str:
     return "train" if hashlib.sha256(who.encode()).digest()[0] % HELD_IN else "valid"
 
 
-def _pieces(folder: Path, package: Package, out: Path) -> Iterator[dict]:
-    groups: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
+def groups(folder: Path, package: Package, scratch: Path) -> Iterator[Group]:
+    """What an unpacked package holds, each sound once; `scratch` is for what must be unpacked further."""
+    folder = _unzipped(folder, scratch)
+    found: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
     seen = set()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
-        known = package.kind("/" + str(path.relative_to(folder)))
-        if not known or not known[0] or path.suffix not in audio.SUFFIXES:
+        kind, who = package.kind("/" + str(path.relative_to(folder)))
+        if not kind or path.suffix not in audio.SUFFIXES:
             continue
         digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest in seen:
-            continue
+        if digest not in seen:
+            found[kind, split(kind, who, package.judge), who if kind == "speech" else ""].append(path)
         seen.add(digest)
-        kind, who = known
-        side = split(kind, who, package.judge)
-        groups[kind, side, who if kind == "speech" else ""].append(path)
-    count = 0
-    for (kind, side, _), paths in sorted(groups.items()):
-        for piece in audio.pieces(_sounds(paths), GAP_S[kind]):
-            name = f"{count:04}.flac"
-            count += 1
-            seconds = audio.write(out / name, piece)
-            content = hashlib.sha256((out / name).read_bytes()).hexdigest()[:32]
-            yield {
-                "path": name, "kind": kind, "split": side, "source": package.name, "seconds": seconds, "key": content,
-            }  # fmt: skip
-
-
-def _sounds(paths: list[Path]) -> Iterator[audio.Sound]:
-    for path in paths:
-        try:
-            sound = audio.load(path)
-        except audio.Unreadable as why:
-            log.info("%s is left out: %s", path.name, why)
-            continue
-        yield audio.at_loudness(sound[audio.sounding(sound)])
+    for (kind, side, _), paths in sorted(found.items()):
+        yield Group(kind, side, paths)
 
 
 def _unzipped(folder: Path, scratch: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Where sound comes from: registries of packages, Debian recordings, and the folders that the owner gives."""
