@@ -31,18 +31,13 @@ def wakes(
     slices         features from question to answer
     rest           features that must be quiet first; 0 where the stream was heard before and nothing is ignored
     """
-    heard = Steps(probabilities, cutoff, window, stride)
-    found, since = [], -1
-    while (wake := heard.next_wake(since, rest, verify, slices)) is not None:
-        found.append(wake)
-        since, rest = wake, REST
-    return np.array(found, np.int64)
+    return Steps(probabilities, cutoff, window, stride).wakes(verify, slices, rest)
 
 
 class Steps:
-    """A stream's probabilities, and what one cutoff makes of them."""
+    """A stream's probabilities, and what one cutoff makes of them; parameters as of wakes()."""
 
-    def __init__(self, probabilities: ArrayLike, cutoff: int, window: int, stride: int) -> None:
+    def __init__(self, probabilities: ArrayLike, cutoff: int, window: int, stride: int = STRIDE) -> None:
         steps = np.asarray(probabilities, np.int64)
         self._cutoff, self._window, self._stride = cutoff, window, stride
         self._features = stride * len(steps)
@@ -53,7 +48,16 @@ class Steps:
         newest = np.concatenate([np.zeros(stride - 1, np.int64), np.repeat(steps, stride)])[: self._features]
         self._quiet = np.concatenate([[0], np.cumsum(newest < cutoff)])  # features before i that are quiet
 
-    def next_wake(self, since: int, rest: int, verify: Callable[[int], bool] | None, slices: int) -> int | None:
+    def wakes(
+        self, verify: Callable[[int], bool] | None = None, slices: int = 1, rest: int = REST
+    ) -> NDArray[np.int64]:
+        found, since = [], -1
+        while (wake := self._next_wake(since, rest, verify, slices)) is not None:
+            found.append(wake)
+            since, rest = wake, REST
+        return np.array(found, np.int64)
+
+    def _next_wake(self, since: int, rest: int, verify: Callable[[int], bool] | None, slices: int) -> int | None:
         """The next wake, if all until feature `since` is forgotten and so many quiet features must pass."""
         first = (since + 1) // self._stride  # step that is not forgotten
         at = self._rested(since, rest, first)

@@ -1,0 +1,215 @@
+"""Cutoffs, by the false accepts per hour that they allow: for the spotter alone, and for both stages together.
+
+Decided by the firmware's own rule (rule.py) on the exported nets' own answers. A cutoff serves a rate if it, and
+each one above it, woke no more often in the streams without the word.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sourdine_training.export import run
+from sourdine_training.export.options import Options
+from sourdine_training.net.stack import BANDS, STEP
+from sourdine_training.rule import Steps
+
+HIGHEST = 254  # of a spotter's cutoffs: no mean of uint8 exceeds 255
+FRAME_S = 0.01
+LOWER = 12  # spotter's cutoffs that are tried with the second stage
+LOOSE = 120.0  # false accepts per hour of the spotter at the lowest of them: how often the second stage may be asked
+SAME = 0.005  # of words missed: so much less does not pay for a longer window, which costs time
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Cutoffs 0..255 and what they did on the pool. verifier -1: without a second stage."""
+
+    spotter: int
+    verifier: int
+    misses: float  # share of the words
+    rate: float  # false accepts per hour
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """window: sliding_window_size. alone, both: what was chosen; its rate is above the wanted one if no cutoff serves it.
+    Tables: rate allowed → choice, without those that none serves.
+
+    slices  features that the second stage thinks; 0 without one
+    """
+
+    window: int
+    alone: Choice
+    both: Choice | None
+    hours: float
+    words: int
+    slices: int = 0
+    alone_table: dict[float, Choice] = field(default_factory=dict)
+    both_table: dict[float, Choice] = field(default_factory=dict)
+
+
+def calibrate(
+    spotter: bytes,
+    pool: Any,
+    options: Options,
+    verifier: bytes | None = None,
+    progress: Progress = lambda done, total, what: None,
+) -> Cutoffs:
+    """pool: features int8 [n, T, 40], end [n] (-1 without the word), streams with .features int8 [t, 40].
+
+    Raises ValueError for a pool without words or streams.
+    """
+    heard = _Heard(spotter, pool, options, progress)
+    windows = {size: _alone(heard, size, options) for size in options.windows}
+    fewest = min(choice.misses for choice in (tables[options.rate] for tables in windows.values()))
+    window = min(size for size, table in windows.items() if table[options.rate].misses <= fewest + SAME)
+    table = windows[window]
+    both: dict[float, Choice] = {}
+    slices = 0
+    if verifier is not None:
+        slices = run.on_board(verifier, np.empty((0, 0, BANDS), np.int8), verifier=True)[1]["slices"]
+        both = _both(heard, window, options, verifier, slices, progress)
+    return Cutoffs(
+        window=window,
+        alone=table[options.rate],
+        both=both.get(options.rate),
+        hours=heard.hours,
+        words=len(heard.words),
+        slices=slices,
+        alone_table=_served(table, options),
+        both_table=_served(both, options),
+    )
+
+
+def _served(table: dict[float, Choice], options: Options) -> dict[float, Choice]:
+    """The choices that keep to their rates; a net may wake too often even at its highest cutoff."""
+    return {rate: table[rate] for rate in options.rates if rate in table and table[rate].rate <= rate}
+
+
+class _Heard:
+    """What the spotter says of a pool's words and streams."""
+
+    def __init__(self, spotter: bytes, pool: Any, options: Options, progress: Progress) -> None:
+        self.options = options
+        rows = np.flatnonzero(np.asarray(pool.end) >= 0)
+        if not len(rows) or not pool.streams:
+            raise ValueError("there is nothing to calibrate on: it takes words and streams without them")
+        self.ends = np.asarray(pool.end, int)[rows]
+        self.features: list[NDArray[np.int8]] = [np.asarray(pool.features[int(row)]) for row in rows]
+        self.words: list[NDArray[np.uint8]] = []
+        reference = run.Reference(spotter)
+        for done, features in enumerate(
+            self.features
+        ):  # one after another: what was heard before the window is ignored
+            steps = np.ascontiguousarray(features[: len(features) // STEP * STEP]).reshape(-1, STEP, BANDS)
+            self.words.append(np.fromiter((reference.step(step) for step in steps), np.uint8, len(steps)))
+            progress(done + 1, len(rows), "words through the spotter")
+        self.streams = [np.asarray(stream.features) for stream in pool.streams]
+        self.steps = []
+        for done, stream in enumerate(self.streams):
+            self.steps.append(run.probabilities(spotter, stream))
+            progress(done + 1, len(self.streams), "streams through the spotter")
+        self.hours = sum(len(stream) for stream in self.streams) * FRAME_S / 3600
+
+    def allowed(self, rate: float) -> int:
+        """False accepts in these streams at such a rate per hour."""
+        return int(rate * self.hours)
+
+    def missed(self, cutoff: int, window: int) -> float:
+        return float(np.mean([not self.hits(i, Steps(p, cutoff, window)) for i, p in enumerate(self.words)]))
+
+    def hits(self, i: int, steps: Steps) -> bool:
+        return any(self.near(i, wake) for wake in steps.wakes(rest=0))
+
+    def near(self, i: int, feature: int) -> bool:
+        return -self.options.early < feature - self.ends[i] <= self.options.late
+
+
+def _alone(heard: _Heard, window: int, options: Options) -> dict[float, Choice]:
+    """Rate → the lowest cutoff that serves it."""
+    found: dict[float, Choice] = {}
+    count = partial(_false, heard, window, {})
+    for rate in sorted({options.rate, *options.rates}):
+        cutoff = _lowest(count, HIGHEST, heard.allowed(rate))
+        found[rate] = Choice(cutoff, -1, heard.missed(cutoff, window), count(cutoff) / heard.hours)
+    return found
+
+
+def _false(heard: _Heard, window: int, known: dict[int, int], cutoff: int) -> int:
+    """Wakes in the streams at this cutoff; known ones are not counted again."""
+    if cutoff not in known:
+        known[cutoff] = sum(len(Steps(steps, cutoff, window).wakes()) for steps in heard.steps)
+    return known[cutoff]
+
+
+def _lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
+    """The last cutoff, from the highest down, until one that counts more than is allowed."""
+    cutoff = highest + 1
+    while cutoff > 1 and count(cutoff - 1) <= allowed:
+        cutoff -= 1
+    return min(cutoff, highest)
+
+
+def _both(
+    heard: _Heard, window: int, options: Options, verifier: bytes, slices: int, progress: Progress
+) -> dict[float, Choice]:
+    """Rate → the pair with the fewest misses; of equals the one whose spotter asks least."""
+    reference = run.Reference(verifier)
+    words = [run.Answers(reference, features) for features in heard.features]
+    streams = [run.Answers(reference, features) for features in heard.streams]
+    candidates = _candidates(heard, window)
+    best: dict[float, Choice] = {}
+    for done, spotter in enumerate(candidates):
+        said = np.array([_best_answer(heard, i, spotter, window, words[i], slices) for i in range(len(words))])
+        steps = [Steps(each, spotter, window) for each in heard.steps]
+        known: dict[int, int] = {}
+        count = partial(_false_of_both, steps, streams, slices, known)
+        for rate in {options.rate, *options.rates}:
+            cutoff = _lowest(count, 255, heard.allowed(rate))
+            choice = Choice(spotter, cutoff, float(np.mean(said < cutoff)), count(cutoff) / heard.hours)
+            if rate not in best or choice.misses < best[rate].misses:
+                best[rate] = choice
+        progress(done + 1, len(candidates), "cutoffs of both stages")
+    return best
+
+
+def _false_of_both(
+    steps: list[Steps], streams: list[run.Answers], slices: int, known: dict[int, int], cutoff: int
+) -> int:
+    """Wakes in the streams at this cutoff of the second stage."""
+    if cutoff not in known:
+        pairs = zip(steps, streams, strict=True)
+        known[cutoff] = sum(len(each.wakes(partial(_yes, answers, cutoff), slices)) for each, answers in pairs)
+    return known[cutoff]
+
+
+def _yes(answers: run.Answers, cutoff: int, feature: int) -> bool:
+    return answers(feature) >= cutoff
+
+
+def _candidates(heard: _Heard, window: int) -> list[int]:
+    """The spotter's cutoffs to try, the highest first: spread over the rates up to LOOSE."""
+    lowest = _lowest(partial(_false, heard, window, {}), HIGHEST, heard.allowed(LOOSE))
+    return sorted({int(c) for c in np.linspace(lowest, HIGHEST - 4, LOWER).round()}, reverse=True)
+
+
+def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.Answers, slices: int) -> int:
+    """The greatest cutoff of the second stage at which word i still wakes; -1 if it never asks in time.
+
+    Until the first yes, all happens as if each answer were no: so one pass tells for every cutoff.
+    """
+    given = [-1]
+
+    def no(feature: int) -> bool:
+        if heard.near(i, feature + slices):
+            given.append(answers(feature))
+        return False
+
+    longer = np.concatenate([heard.words[i], np.zeros(slices // STEP + 1, np.uint8)])  # to hear the last answer
+    Steps(longer, spotter, window).wakes(no, slices, rest=0)
+    return max(given)
