@@ -41,8 +41,13 @@ class Group:
     paths: Sequence[Path]
 
 
-def joined(store: Store, key: str, source: str, groups: Iterable[Group]) -> list[Recording]:
-    """The pieces of these groups, from the store if `key` is there. Files that cannot be read are named and left out."""
+def joined(
+    store: Store, key: str, source: str, groups: Iterable[Group], level: int = logging.WARNING
+) -> list[Recording]:
+    """The pieces of these groups, from the store if `key` is there, and then `groups` is not even asked.
+
+    Files that cannot be read are named in the log at `level`, and left out.
+    """
     folder = store.path("recorded", key)
     if not folder.exists():
         with store.writing(folder) as scratch:
@@ -52,7 +57,7 @@ def joined(store: Store, key: str, source: str, groups: Iterable[Group]) -> list
             (scratch / "pieces.json").write_text(json.dumps({"pieces": rows, "broken": broken}))
     index = json.loads((folder / "pieces.json").read_text())
     for each in index["broken"]:
-        log.warning("left out: %s", each)
+        log.log(level, "left out of %s: %s", source, each)
     return [Recording(**{**row, "path": folder / row["path"], "source": source}) for row in index["pieces"]]
 
 

@@ -43,7 +43,7 @@ class Package:
         for pattern, kind in self.parts:
             if found := re.fullmatch(pattern, path):
                 nameless = "" if kind == "speech" else re.sub(r"\d+", "", Path(path).stem)
-                return kind, found.groupdict().get("who") or nameless
+                return kind, (found.groupdict().get("who") or nameless) if kind else ""
         return "", ""
 
 
@@ -113,7 +113,7 @@ def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
 def _package(store: Store, package: Package) -> tuple[list[Recording], str]:
     """The pieces of one package; or nothing, and why."""
     try:
-        return joined(store, key(FORM, package), package.name, _fetched(package, store)), ""
+        return joined(store, key(FORM, package), package.name, _fetched(package, store), logging.INFO), ""
     except Mistake as mistake:
         return [], str(mistake)
 
