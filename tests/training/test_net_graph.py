@@ -27,7 +27,7 @@ def start(options, seed):
 
 
 @given(KERNELS, st.integers(3, 7), st.integers(1, 4), st.integers(0, 99))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_step_by_step_equals_all_at_once(kernels, first_frames, head_steps, seed):
     from sourdine_training.net.stream import stream
 
