@@ -1,6 +1,6 @@
 """What a training is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,3 @@ class Options:
     keep: int = 3  # candidates that are averaged in the end
     rates: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0)  # false accepts per hour at which misses are counted
     distil: float = 0.0  # weight of a teacher's probabilities
-    verifier: VerifierOptions = field(default_factory=VerifierOptions)
