@@ -41,18 +41,43 @@ def test_the_manifest_lists_every_other_file_with_size_and_hash():
         }
 
 
-def test_a_model_comes_from_the_firmware_folder_before_the_package(tmp_path):
+@pytest.fixture
+def own(tmp_path):
+    """A source with a model of its own, in two stages."""
     (tmp_path / "models").mkdir()
     for name in ("alexa.json", "alexa.tflite", "alexa.verify.tflite", "lonely.json"):
         (tmp_path / "models" / name).write_text(name)
-    assert [path.name for path in model_files("alexa", tmp_path)] == [
-        "alexa.json",
-        "alexa.tflite",
-        "alexa.verify.tflite",
-    ]
-    assert all(path.parent == tmp_path / "models" for path in model_files("alexa", tmp_path))
-    assert "okay_nabu" in model_names(tmp_path)
-    assert "lonely" not in model_names(tmp_path)
+    (tmp_path / "models/alexa.sourdine.json").write_text('{"version": 1, "verify": {"model": "alexa.verify.tflite"}}')
+    return tmp_path
+
+
+def test_a_model_comes_from_the_firmware_folder_before_the_package(own):
+    files = model_files("alexa", own)
+    assert [path.name for path in files] == ["alexa.json", "alexa.tflite", "alexa.sourdine.json", "alexa.verify.tflite"]
+    assert all(path.parent == own / "models" for path in files)
+    assert "okay_nabu" in model_names(own)
+    assert not {"lonely", "alexa.sourdine", "alexa.verify"} & set(model_names(own))
+
+
+def test_a_second_stage_goes_along_only_if_it_is_named(own):
+    more = own / "models/alexa.sourdine.json"
+    more.write_text('{"version": 1, "cutoffs": {"0.5": 0.9}}')
+    assert [path.name for path in model_files("alexa", own)] == ["alexa.json", "alexa.tflite", "alexa.sourdine.json"]
+    more.unlink()
+    assert [path.name for path in model_files("alexa", own)] == ["alexa.json", "alexa.tflite"]
+
+
+def test_a_second_stage_that_is_named_and_not_there_is_a_mistake(own):
+    (own / "models/alexa.verify.tflite").unlink()
+    with pytest.raises(Mistake, match=r"alexa.sourdine.json names alexa.verify.tflite, which is not beside it: copy"):
+        model_files("alexa", own)
+
+
+@pytest.mark.parametrize("text", ["{", "3", '{"verify": 3}', '{"verify": {}}', '{"verify": {"model": 5}}'])
+def test_what_sourdine_adds_must_be_readable(own, text):
+    (own / "models/alexa.sourdine.json").write_text(text)
+    with pytest.raises(Mistake, match="export the model again"):
+        model_files("alexa", own)
 
 
 def test_an_unknown_model_lists_the_known_ones():

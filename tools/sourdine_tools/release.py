@@ -104,12 +104,30 @@ def model_names(source: Path = FIRMWARE) -> list[str]:
 
 
 def model_files(name: str, source: Path = FIRMWARE) -> list[Path]:
-    """NAME.json, NAME.tflite and, where there is one, the second stage NAME.verify.tflite."""
+    """NAME.json, NAME.tflite and, where there is one, NAME.sourdine.json with the second stage that it names.
+
+    Raises Mistake for a name that is not known, and for a second stage that is not there: the board would not start.
+    """
     if name not in model_names(source):
         known = ", ".join(model_names(source)) or 'none; install them with `pip install -e ".[demo]"`'
         raise Mistake(f"no wake word model is called {name!r}; there are: {known}")
     for folder in model_folders(source):
-        paths = [folder / f"{name}{suffix}" for suffix in (".json", ".tflite", ".verify.tflite")]
-        if paths[0].is_file() and paths[1].is_file():
-            return [path for path in paths if path.is_file()]
+        paths = [folder / f"{name}.json", folder / f"{name}.tflite"]
+        if all(path.is_file() for path in paths):
+            return paths + added_files(folder / f"{name}.sourdine.json")
     raise AssertionError(name)
+
+
+def added_files(more: Path) -> list[Path]:
+    """NAME.sourdine.json and what it names; nothing where there is no such file."""
+    if not more.exists():
+        return []
+    try:
+        content = json.loads(more.read_text())
+        named = [more.parent / Path(content["verify"]["model"]).name] if "verify" in content else []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Mistake(f"{more} cannot be read as what sourdine adds to a model: export the model again") from error
+    missing = [path.name for path in named if not path.is_file()]
+    if missing:
+        raise Mistake(f"{more} names {missing[0]}, which is not beside it: copy it there, or remove {more.name}")
+    return [more, *named]
