@@ -3,8 +3,9 @@
 from .language import Language, language, languages
 from .line import KINDS, Line, Options
 from .lines import lines
+from .verdict import Verdict, verdict
 
-__all__ = ["KINDS", "Language", "Line", "Options", "language", "languages", "lines", "pronounce"]
+__all__ = ["KINDS", "Language", "Line", "Options", "Verdict", "language", "languages", "lines", "pronounce", "verdict"]
 
 
 def pronounce(text: str, language: str = "en") -> list[str]:

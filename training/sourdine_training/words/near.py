@@ -36,52 +36,75 @@ def respell(ipa: str, code: str) -> str:
     return " ".join("".join(letters.get(phone, phone) for phone in split(word)) for word in ipa.split())
 
 
+class Neighbourhood:
+    """The common words of a language by sound."""
+
+    def __init__(self, code: str):
+        told = ((word, split(ipa)) for word, ipa in language(code).lexicon().items() if len(word) > 1 or word in "aiày")
+        self.sounds = {word: phones for word, phones in told if phones}
+        self.words = list(self.sounds)  # the most frequent first
+        self._crowd = Crowd(list(self.sounds.values()))
+        self._reversed = Crowd([phones[::-1] for phones in self.sounds.values()])
+        # a word a thousand times rarer counts as 0.3 further
+        self._rare = 0.1 * np.log10(np.arange(len(self.words)) + 10.0)
+
+    def _best(self, apart: np.ndarray, count: int) -> list[tuple[str, float]]:
+        order = np.argsort(apart + self._rare, kind="stable")[:count]
+        return [(self.words[at], float(apart[at])) for at in order]
+
+    def nearest(self, phones: tuple[str, ...], count: int) -> list[tuple[str, float]]:
+        """The `count` words that sound most like `phones`: (word, phone distance)."""
+        return self._best(self._crowd.distances(phones), count)
+
+    def halves(self, phones: tuple[str, ...], count: int) -> list[tuple[list[tuple[str, float]], ...]]:
+        """What is nearest to either part of `phones`, cut after each phone but the last."""
+        left = self._crowd.beginnings(phones)[:-1]
+        right = self._reversed.beginnings(phones[::-1])[-2::-1]
+        return [(self._best(a, count), self._best(b, count)) for a, b in zip(left, right, strict=True)]
+
+
 @lru_cache(maxsize=4)
-def _lexicon(code: str) -> tuple[list[str], list[tuple[str, ...]], Crowd]:
-    words, sounds = [], []
-    for word, ipa in language(code).lexicon().items():
-        phones = split(ipa)
-        if phones and (len(word) > 1 or word in "aiày"):
-            words.append(word)
-            sounds.append(phones)
-    return words, sounds, Crowd(sounds)
-
-
-def nearest(phones: tuple[str, ...], code: str, count: int) -> list[tuple[str, float]]:
-    """The `count` common words that sound most like `phones`: (word, phone distance), frequent words first among
-    equals: a word a thousand times rarer counts as 0.3 further."""
-    words, _, crowd = _lexicon(code)
-    apart = crowd.distances(phones)
-    order = np.argsort(apart + 0.1 * np.log10(np.arange(len(words)) + 10.0), kind="stable")[:count]
-    return [(words[at], float(apart[at])) for at in order]
+def neighbourhood(code: str) -> Neighbourhood:
+    """The neighbourhood of the language called `code`."""
+    return Neighbourhood(code)
 
 
 def _words(phrase: Phrase) -> Iterator[str]:
     """Real words like the phrase; of several words, one is replaced by what is like it."""
     code, words = phrase.language.code, phrase.text.split()
-    for word, apart in nearest(phrase.phones[0], code, 160):
+    for word, apart in neighbourhood(code).nearest(phrase.phones[0], 160):
         if apart < FAR + 0.6:
             yield word
     if len(words) > 1:
-        kin = [[word for word, apart in nearest(phrase.sound(each), code, 120) if apart < FAR] for each in words]
+        kin = [
+            [word for word, apart in neighbourhood(code).nearest(phrase.sound(each), 120) if apart < FAR]
+            for each in words
+        ]
         for rank in range(120):
             for place in reversed(range(len(words))):
                 if rank < len(kin[place]) and kin[place][rank] != words[place]:
                     yield " ".join([*words[:place], kin[place][rank], *words[place + 1 :]])
 
 
-def _pairs(phrase: Phrase) -> Iterator[str]:
-    """Two words that together sound like the phrase, across every place where it may be cut."""
+def pairs(phrase: Phrase, width: int) -> list[tuple[float, str, str]]:
+    """Two words that together sound like the phrase, nearest first, one of each sound: (phone distance, one, two).
+
+    The phrase is cut at every place; `width` words like either part are combined.
+    """
     code = phrase.language.code
     told: dict[tuple[str, ...], tuple[float, str, str]] = {}
     for phones in phrase.phones[:2]:
-        for cut in range(1, len(phones)):
-            left, right = nearest(phones[:cut], code, 25), nearest(phones[cut:], code, 25)
+        for left, right in neighbourhood(code).halves(phones, width):
             for (one, a), (two, b) in itertools.product(left, right):
                 sound = phrase.sound(f"{one} {two}")
                 told[sound] = min(told.get(sound, (9.0, "", "")), (round(a + b, 3), one, two))
+    return sorted(told.values())
+
+
+def _pairs(phrase: Phrase) -> Iterator[str]:
+    """Pairs of words, none of which comes too often."""
     used: Counter[str] = Counter()
-    for _, one, two in sorted(told.values()):
+    for _, one, two in pairs(phrase, 25):
         if max(used[one], used[f" {two}"]) < 5:
             used.update((one, f" {two}"))
             yield f"{one} {two}"
@@ -89,11 +112,11 @@ def _pairs(phrase: Phrase) -> Iterator[str]:
 
 def _rhymes(phrase: Phrase) -> Iterator[str]:
     """Words that end as the phrase ends, from its last stressed vowel on, and words that begin as it begins."""
-    words, sounds, _ = _lexicon(phrase.language.code)
+    sounds = neighbourhood(phrase.language.code).sounds
     ends = {tuple(split(ipa[max(ipa.rfind("ˈ"), ipa.rfind("ˌ"), 0) :])) for ipa in phrase.variants[:3]}
     begins = {phones[:3] for phones in phrase.phones[:3]}
-    rhymes = (word for word, phones in zip(words, sounds, strict=True) if any(phones[-len(e) :] == e for e in ends))
-    starts = (word for word, phones in zip(words, sounds, strict=True) if phones[:3] in begins and len(phones) > 4)
+    rhymes = (word for word, phones in sounds.items() if any(phones[-len(e) :] == e for e in ends))
+    starts = (word for word, phones in sounds.items() if phones[:3] in begins and len(phones) > 4)
     for pair in itertools.islice(itertools.zip_longest(rhymes, starts), 60):
         yield from filter(None, pair)
 
@@ -106,8 +129,8 @@ def units(ipa: str) -> list[str]:
 @lru_cache(maxsize=4)
 def _neighbours(code: str) -> frozenset[tuple[str, str]]:
     """Which phones follow each other within the words of a language; "" is a word's edge."""
-    _, sounds, _ = _lexicon(code)
-    return frozenset(pair for phones in sounds[:12000] for pair in itertools.pairwise(("", *phones, "")))
+    common = itertools.islice(neighbourhood(code).sounds.values(), 12000)
+    return frozenset(pair for phones in common for pair in itertools.pairwise(("", *phones, "")))
 
 
 def _sayable(ipa: str, code: str) -> bool:

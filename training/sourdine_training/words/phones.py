@@ -5,6 +5,7 @@ points of the IPA chart (height, backness, rounding, nasality; a diphthong has t
 """
 
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -138,23 +139,33 @@ class Crowd:
         for row, sequence in zip(self.rows, sequences, strict=True):
             row[: len(sequence)] = [NUMBER[phone] for phone in sequence]
 
-    def distances(self, phones: tuple[str, ...], inside: bool = False) -> np.ndarray:
-        """Weighted edit distances float32 [N] from `phones`; `inside` finds it anywhere within, with free ends."""
+    def _after_each(self, phones: tuple[str, ...], free: bool) -> Iterator[np.ndarray]:
+        """Costs float32 [N, L + 1] of each phone of `phones` so far against each beginning of each row."""
         swaps, drops = costs()
         put = drops[self.rows]  # [N, L]
         before = np.zeros((len(self.rows), self.rows.shape[1] + 1), np.float32)
-        if not inside:
+        if not free:
             before[:, 1:] = np.cumsum(put, axis=1)
         for phone in phones:
             number = NUMBER[phone]
-            swap = swaps[number][self.rows]
             now = np.empty_like(before)
             now[:, 0] = before[:, 0] + drops[number]
-            straight = np.minimum(before[:, :-1] + swap, before[:, 1:] + drops[number])
+            straight = np.minimum(before[:, :-1] + swaps[number][self.rows], before[:, 1:] + drops[number])
             for j in range(1, now.shape[1]):
                 np.minimum(straight[:, j - 1], now[:, j - 1] + put[:, j - 1], out=now[:, j])
             before = now
+            yield now
+
+    def beginnings(self, phones: tuple[str, ...]) -> np.ndarray:
+        """Weighted edit distances float32 [len(phones), N] of each beginning of `phones` from each sequence."""
+        everyone = np.arange(len(self.rows))
+        return np.array([costs[everyone, self.lengths] for costs in self._after_each(phones, free=False)])
+
+    def distances(self, phones: tuple[str, ...], inside: bool = False) -> np.ndarray:
+        """Weighted edit distances float32 [N] from `phones`, one at least; `inside` finds it anywhere within, with
+        free ends."""
         if not inside:
-            return before[np.arange(len(self.rows)), self.lengths]
-        beyond = np.arange(before.shape[1]) > self.lengths[:, None]
-        return np.where(beyond, np.inf, before).min(axis=1).astype(np.float32)
+            return self.beginnings(phones)[-1]
+        *_, last = self._after_each(phones, free=True)
+        beyond = np.arange(last.shape[1]) > self.lengths[:, None]
+        return np.where(beyond, np.inf, last).min(axis=1).astype(np.float32)
