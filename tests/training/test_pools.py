@@ -21,7 +21,7 @@ SMALL = Options(positives=6, others=10, hours=2 / 30, valid_positives=2, valid_o
 FEW = rooms.Options(rooms=1)
 BEEP = 5000  # Hz, the end of every word here, which nothing else has
 DRY = dataclasses.replace(
-    FEW, close=1.0, clean=1.0, inmp441=1.0, narrow=0.0, agc=0.0, clipped=0.0, suppressed=0.0, mulaw=0.0, mp3=0.0, click=0.0,
+    FEW, close=1.0, clean=1.0, inmp441=1.0, narrow=0.0, agc=0.0, clipped=0.0, gated=0.0, suppressed=0.0, mulaw=0.0, mp3=0.0, click=0.0,
     peak_dbfs=(-3.0, -3.0), speed=(0.9, 1.1),
 )  # fmt: skip
 

@@ -15,11 +15,11 @@ from sourdine_training.store import Store
 
 RATE = 16_000
 PLAIN = rooms.Options(
-    rooms=2, close=1.0, inmp441=1.0, narrow=0.0, agc=0.0, clipped=0.0, suppressed=0.0, mulaw=0.0, mp3=0.0, click=0.0,
+    rooms=2, close=1.0, inmp441=1.0, narrow=0.0, agc=0.0, clipped=0.0, gated=0.0, suppressed=0.0, mulaw=0.0, mp3=0.0, click=0.0,
     equaliser_db=0.0, floor_dbfs=(-84.0, -84.0), peak_dbfs=(-3.0, -3.0),
 )  # fmt: skip
 WILD = dataclasses.replace(
-    PLAIN, agc=0.5, clipped=0.5, suppressed=0.5, mulaw=0.5, click=0.5, narrow=0.5, equaliser_db=10.0
+    PLAIN, agc=0.5, clipped=0.5, gated=0.5, suppressed=0.5, mulaw=0.5, click=0.5, narrow=0.5, equaliser_db=10.0
 )
 
 
@@ -164,6 +164,14 @@ def test_agc_brings_loud_and_quiet_together():
     before = 0.5 / 0.01
     after = [np.abs(each[-800:]).mean() / np.abs(each[RATE - 800 : RATE]).mean() for each in even]
     assert all(ratio < 0.8 * before for ratio in after)
+
+
+def test_a_gate_lets_the_voice_through_and_closes_behind_it():
+    sound = np.concatenate([speech(1), np.zeros(RATE, np.float32)]) + np.random.default_rng(0).normal(0, 1e-3, 2 * RATE)
+    for seed in range(10):
+        heard = microphone.gated(np.random.default_rng(seed), sound)
+        assert np.allclose(heard[1600:12_800], sound[1600:12_800], rtol=1e-3)
+        assert np.std(heard[-4800:]) < 0.4 * np.std(sound[-4800:])
 
 
 @pytest.mark.parametrize("damage", [microphone.mulaw, microphone.mp3])

@@ -58,16 +58,34 @@ def on_bins(curve: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
 
 def gained(rng: np.random.Generator, sound: Signal) -> Signal:
     """Through an automatic gain: slow as a recorder's or fast as a telephone's."""
-    hop = spec.HOP
-    blocks = np.pad(sound, (0, -len(sound) % hop)).reshape(-1, hop)
-    level = 20 * np.log10(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-5)
+    level = _level(sound)
     seconds = np.exp(rng.uniform(np.log(0.05), np.log(2.0)))
-    keep = np.exp(-hop / RATE / seconds)
+    keep = np.exp(-spec.HOP / RATE / seconds)
     start = float(np.mean(level))
     smooth, _ = scipy.signal.lfilter([1 - keep], [1, -keep], level, zi=[keep * start])
     gain = np.clip(-rng.uniform(0.3, 0.9) * (smooth - start), -15, 15)
-    at = np.arange(len(gain)) * hop + hop / 2
-    return sound * decibels(np.interp(np.arange(len(sound)), at, gain))
+    return _turned(sound, gain)
+
+
+def gated(rng: np.random.Generator, sound: Signal) -> Signal:
+    """Through a noise gate: 15 to 35 dB below the loudest it closes, after a while."""
+    level = _level(sound)
+    open_ = level > np.quantile(level, 0.97) - rng.uniform(15, 35)
+    ahead, hold = int(rng.integers(1, 4)), int(rng.integers(5, 30))  # hops
+    held = np.convolve(open_, np.ones(ahead + hold))[ahead : ahead + len(open_)] > 0.5
+    return _turned(sound, np.where(held, 0.0, -rng.uniform(10, 60)))
+
+
+def _level(sound: Signal) -> NDArray[np.float64]:
+    """dB of each hop."""
+    blocks = np.pad(sound, (0, -len(sound) % spec.HOP)).reshape(-1, spec.HOP)
+    return 20 * np.log10(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-5)
+
+
+def _turned(sound: Signal, gain_db: NDArray[np.float64]) -> Signal:
+    """At another gain each hop, without steps."""
+    at = np.arange(len(gain_db)) * spec.HOP + spec.HOP / 2
+    return sound * decibels(np.interp(np.arange(len(sound)), at, gain_db))
 
 
 def suppressed(rng: np.random.Generator, sound: Signal) -> Signal:

@@ -50,7 +50,7 @@ def scene(
     size: int = fft.next_fast_len(length + TAPS, real=True)
     bins = size // 2 + 1
     if snr_db is None:
-        snr_db = rng.uniform(20, 40) if rng.random() < options.clean else _skewed(rng, *options.snr_db)
+        snr_db = rng.uniform(*options.clean_db) if rng.random() < options.clean else _skewed(rng, *options.snr_db)
     room = None if rng.random() < options.close else rooms[rng.integers(len(rooms))]
     dry = _laid(voice, length)
     speaks = bool(voice) and bool(dry.any())
@@ -79,6 +79,8 @@ def _recorded(rng: np.random.Generator, sound: Signal, options: Options) -> NDAr
         sound = microphone.gained(rng, sound)
     if rng.random() < options.clipped:
         sound = microphone.clipped(rng, sound)
+    if rng.random() < options.gated:
+        sound = microphone.gated(rng, sound)
     if rng.random() < options.suppressed:
         sound = microphone.suppressed(rng, sound)
     if rng.random() < options.mulaw:
