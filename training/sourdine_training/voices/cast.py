@@ -15,12 +15,22 @@ from .engine import ENGINES, engine
 from .saying import Saying
 from .voice import VALID_SHARE, Part, Voice, side
 
-SHARES = {  # how much of the lines that are not the phrase each engine says; the voices of positives and others match
+# How much of the lines that are not the phrase each engine says. What says the phrase says much of the others, too:
+# or else the net would learn to tell engines apart, not words.
+SHARES = {
     "near": {"kokoro": 0.3, "hibari": 0.3, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.17},
     "partial": {"kokoro": 0.4, "hibari": 0.25, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.12},
     "running": {"kokoro": 0.2, "hibari": 0.45, "piper": 0.15, "flite": 0.1, "festival": 0.02, "espeak": 0.08},
     "speech": {"kokoro": 0.15, "hibari": 0.5, "piper": 0.2, "flite": 0.09, "festival": 0.01, "espeak": 0.05},
 }
+SHARES_ELSEWHERE = {  # where hibari, flite and festival do not speak; what is missing to 1 would take too long
+    "near": {"kokoro": 0.5, "piper": 0.1, "espeak": 0.4},
+    "partial": {"kokoro": 0.5, "piper": 0.1, "espeak": 0.4},
+    "running": {"kokoro": 0.4, "piper": 0.2, "espeak": 0.3},
+    "speech": {"kokoro": 0.25, "piper": 0.2, "espeak": 0.3},
+}
+NATIVE = {"en": 2.0}  # how much likelier a native voice of Kokoro's is; elsewhere they are one or two:
+FEW_NATIVES = 12.0
 SPEEDS = {
     "kokoro": (0.75, 1.35),
     "hibari": (0.7, 1.4),
@@ -64,8 +74,12 @@ def cast(lines: Sequence[Line], options: Options | None = None, seed: int = 0) -
     for kind in KINDS:
         of_kind = [line for line in lines if line.kind == kind]
         for name in ENGINES if of_kind else ():
-            count = getattr(options, name) if kind == "positive" else round(getattr(options, kind) * SHARES[kind][name])
-            voices = _voices(name, of_kind[0].language, options)
+            language = of_kind[0].language
+            shares = (SHARES if language == "en" else SHARES_ELSEWHERE).get(kind, {})
+            count = (
+                getattr(options, name) if kind == "positive" else round(getattr(options, kind) * shares.get(name, 0))
+            )
+            voices = _voices(name, language, options)
             for k in range(count if voices else 0):
                 rng = np.random.default_rng([seed, ENGINES.index(name), KINDS.index(kind), k])
                 plain = _saying(name, _line(of_kind, kind, name, k, rng), voices, rng)
@@ -115,10 +129,11 @@ def _saying(name: str, line: Line, voices: list[Voice], rng: np.random.Generator
 
 
 def _speaker(packs: list[Voice], language: str, rng: np.random.Generator) -> Voice:
-    """One of Kokoro's packs, or a mix of two or three of one side; natives of the language twice as likely."""
+    """One of Kokoro's packs, or a mix of two or three of one side; natives of the language likelier."""
     wanted = "valid" if rng.random() < VALID_SHARE else "train"
     packs = [pack for pack in packs if side(pack.speaker) == wanted]
-    weights = np.array([2.0 if pack.language.startswith(language) else 1.0 for pack in packs])
+    native = NATIVE.get(language, FEW_NATIVES)
+    weights = np.array([native if pack.language.startswith(language) else 1.0 for pack in packs])
     size = int(rng.choice((1, 2, 3), p=(0.25, 0.5, 0.25)))
     chosen = [packs[i] for i in rng.choice(len(packs), size, replace=False, p=weights / weights.sum())]
     if size == 1:

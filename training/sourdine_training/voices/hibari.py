@@ -24,7 +24,7 @@ class Speaker:
 
     def version(self, voice: Voice) -> str:
         try:
-            return importlib.metadata.version("hibari-tts")
+            return _version()
         except importlib.metadata.PackageNotFoundError:
             raise Mistake("hibari is not installed: pip install -e '.[train]' in the checkout") from None
 
@@ -33,21 +33,23 @@ class Speaker:
         return f"/{line.phonemes}/" if line.phonemes else f"{line.language}: {line.text}"
 
     def voices(self, language: str) -> list[Voice]:
-        return [HEART]
+        return [HEART] if language == "en" else []
 
     def say(self, sayings: Sequence[Saying], store: Store) -> list[Sound]:
         return [self._say(saying, _load()) for saying in sayings]
 
     def _say(self, saying: Saying, hibari: Any) -> Sound:
-        from .kokoro import phonemes
-
-        parts = [phonemes(saying.line, saying.voice)]
-        if saying.line.language == "en" and not saying.line.phonemes:
-            parts = hibari.phonemize(saying.line.text)
+        line = saying.line
+        parts = [line.phonemes] if line.phonemes else hibari.phonemize(line.text)
         samples = [hibari.from_phonemes(part, saying.speed, saying.seed) for part in parts]
         if not samples:
             raise Unspoken("hibari reads nothing in it")
         return np.concatenate(samples), hibari.sample_rate
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    return importlib.metadata.version("hibari-tts")
 
 
 @lru_cache(maxsize=1)

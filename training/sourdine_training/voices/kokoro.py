@@ -6,12 +6,10 @@ timbre and the second the prosody, so that the two can be mixed apart. The net d
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +17,8 @@ from sourdine_board.mistake import Mistake
 
 from ..sources.packages import fetch
 from ..store import Store, key
-from ..words.line import Line
 from .engine import Sound, Unspoken
+from .reading import phonemes, reads
 from .saying import Saying
 from .voice import Part, Voice
 
@@ -80,12 +78,7 @@ class Speaker:
         return VERSION
 
     def reads(self, saying: Saying) -> str:
-        if saying.line.phonemes:
-            return f"/{saying.line.phonemes}/"
-        if saying.line.language != "en":
-            return f"{saying.line.language}: {saying.line.text}"
-        british = "gb" if saying.voice.language == "en-gb" else "us"
-        return f"en-{british} by hibari {importlib.metadata.version('hibari-tts')}: {saying.line.text}"
+        return reads(saying.line, saying.voice.language == "en-gb")
 
     def voices(self, language: str) -> list[Voice]:
         return sorted(map(pack, PACKS), key=lambda voice: not voice.language.startswith(language))
@@ -94,29 +87,12 @@ class Speaker:
         return [self._say(saying, _load(store)) for saying in sayings]
 
     def _say(self, saying: Saying, net: "Net") -> Sound:
-        tokens = [net.vocabulary[c] for c in phonemes(saying.line, saying.voice) if c in net.vocabulary]
+        said = phonemes(saying.line, saying.voice.language == "en-gb")
+        tokens = [net.vocabulary[c] for c in said if c in net.vocabulary]
         if not 0 < len(tokens) < ROWS:
             raise Unspoken(f"{len(tokens)} phonemes, and Kokoro says 1 to {ROWS - 1} at once")
         row = min(len(tokens) - 1 + saying.seed % DRIFT, ROWS - 1)
         return net.run(tokens, net.style(saying.voice, row), saying.speed), RATE
-
-
-def phonemes(line: Line, voice: Voice) -> str:
-    """What Kokoro is given: the line's own, or the reading of its text in the voice's English or the line's language."""
-    if line.phonemes:
-        return line.phonemes
-    if line.language != "en":
-        from ..words.language import language
-
-        return language(line.language).read([line.text])[0]
-    return _english(voice.language == "en-gb")(line.text)
-
-
-@lru_cache
-def _english(british: bool) -> Any:
-    from hibari.g2p import G2P
-
-    return G2P(british=british)
 
 
 class Net:
