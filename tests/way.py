@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -98,6 +100,16 @@ class Way:
     folder: Path
     room_s: float = 0.0
     _sounds: list[tuple[float, str, np.ndarray]] = field(default_factory=list)
+
+    def put(self, name: str, content: str | bytes) -> None:
+        """A file on the board, as by hand; what is there already is not written again."""
+        data = content.encode() if isinstance(content, str) else content
+        path = self.folder / name.replace("/", "_")
+        if path.exists() and path.read_bytes() == data:
+            return
+        path.write_bytes(data)
+        mpremote = [sys.executable, "-m", "mpremote", "connect", self.board.tty]
+        subprocess.run([*mpremote, "fs", "cp", path, f":{name}"], check=True, capture_output=True)
 
     def play(self, seconds: float, sounds: list[tuple[float, np.ndarray]], events: str = "", **how: str) -> None:
         """Power-cycle into a room and wait for its end. sounds: (s, samples); events: 'press 6.0, release 9'."""

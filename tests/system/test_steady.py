@@ -1,15 +1,16 @@
 """Real time on the twin: nothing is allocated while nothing happens, and what blocks loses no sample of the room."""
 
+import base64
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from nets import second_stage
 from sourdine import spec, wire
+from sourdine_tools.release import Release
 from sourdine_tools.server.conversation import EVENTS
 from way import COMMAND, RATE, Way, say, way
 
@@ -22,22 +23,13 @@ MINUTE_S = 60
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     with way(tmp_path_factory.mktemp("way"), heap=HEAP) as made:
-        put(made, "main.py", (HERE / "steady_chip.py").read_text())
+        made.put("main.py", (HERE / "steady_chip.py").read_text())
         yield made
-
-
-def put(house: Way, name: str, text: str) -> None:
-    path = house.folder / name
-    if path.exists() and path.read_text() == text:
-        return  # it is there already
-    path.write_text(text)
-    mpremote = [sys.executable, "-m", "mpremote", "connect", house.board.tty]
-    subprocess.run([*mpremote, "fs", "cp", path, f":{name}"], check=True, capture_output=True)
 
 
 def watch(house: Way, seconds: float, events: str = "", **how) -> list[dict]:
     """Play a quiet room with the watch set as `how` says; what it told."""
-    put(house, "steady.json", json.dumps(how))
+    house.put("steady.json", json.dumps(how))
     room = house.folder / "quiet.toml"
     room.write_text(f"seconds = {seconds}\nnoise_dbfs = -60.0\n{events}")
     house.board.play(room)
@@ -115,6 +107,42 @@ def test_a_minute_in_which_nothing_happens_allocates_nothing(house, state):
     assert after == before, "gc.mem_alloc(), the twin's own parts included"
     assert minute["error"] is None
     assert minute["connections"] == (state != "alone")  # never lost, and four pings went to and fro
+
+
+@pytest.fixture
+def doubting(house):
+    """The same house with a spotter that fires at any noise, and a second stage that always says no."""
+    release = Release.build("x64").files
+    spotter = base64.b64decode(json.loads((HERE.parent / "golden/net.json").read_text())["model"])
+    second = {"model": "alexa.verify.tflite", "features": 150, "spotter_cutoff": 0.5, "cutoff": 0.5}
+    house.put("models/alexa.tflite", spotter)
+    house.put("models/alexa.verify.tflite", second_stage(np.random.default_rng(1), says=0))
+    house.put("models/alexa.sourdine.json", json.dumps({"version": 1, "verify": second}))
+    yield house
+    house.put("models/alexa.tflite", release["/models/alexa.tflite"])
+    house.put("models/alexa.sourdine.json", '{"version": 1}')
+
+
+ASKED = '[probes]\n"sourdine.verifier.Verifier.begin" = "slices"\n'
+
+
+def test_a_minute_in_which_the_second_stage_is_asked_all_the_time_allocates_nothing(doubting):
+    [minute] = watch(doubting, BOOT_S + MINUTE_S + 1, lock=[BOOT_S, BOOT_S + MINUTE_S])
+    assert minute["turns"] == MINUTE_S * 100
+    assert minute["broken"] is None, doubting.board.console.decode(errors="replace")[-800:]
+    before, after = minute["held"]
+    assert after == before, "gc.mem_alloc(), the twin's own parts included"
+
+
+def test_a_second_stage_that_is_slow_loses_no_sample(doubting):
+    """Its slices are as long as modelled for the slower chip and half as much again, and asked for without a rest."""
+    slow = COSTLY + '"sourdine.verifier.Verifier.advance" = 6600\n' + ASKED
+    [books] = watch(doubting, BOOT_S + 11, slow, books=[BOOT_S, BOOT_S + 10])
+    asked = [e for e in doubting.board.trace if e["kind"] == "probe" and e["us"] > BOOT_S * 1e6]
+    assert len(asked) > 30
+    assert overruns(doubting.board.trace) == books["lost"] == 0
+    assert books["early_us"] == 0
+    assert books["state"] == "listening"
 
 
 def test_the_watch_sees_one_list_that_a_turn_makes(house):
