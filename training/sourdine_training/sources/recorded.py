@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import logging
 import re
-import shutil
 import tempfile
 import zipfile
 from collections import defaultdict
@@ -112,18 +111,18 @@ def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
 
 def _package(store: Store, package: Package) -> tuple[list[Recording], str]:
     """The pieces of one package; or nothing, and why."""
+    content = key(FORM, package.name, package.parts, package.judge)
     try:
-        return joined(store, key(FORM, package), package.name, _fetched(package, store), logging.INFO), ""
-    except Mistake as mistake:
-        return [], str(mistake)
+        with tempfile.TemporaryDirectory() as scratch:
+            return joined(store, content, package.name, _fetched(package, Path(scratch)), logging.INFO), ""
+    except (Mistake, OSError) as error:
+        return [], str(error)
 
 
-def _fetched(package: Package, store: Store) -> Iterator[Group]:
-    """Its groups. Fetched only if somebody asks for the first; what was unpacked is deleted behind the last."""
-    folder = packages.fetch("deb", package.name, "", None, store)
-    with tempfile.TemporaryDirectory() as scratch:
-        yield from groups(folder, package, Path(scratch))
-    shutil.rmtree(folder, ignore_errors=True)
+def _fetched(package: Package, scratch: Path) -> Iterator[Group]:
+    """Its groups, fetched only if somebody asks for the first. What is unpacked lies in `scratch`: the pieces are kept."""
+    folder = packages.fetch("deb", package.name, "", None, Store(scratch))
+    yield from groups(folder, package, scratch / "unzipped")
 
 
 def split(kind: str, who: str, judge: bool) -> str:
