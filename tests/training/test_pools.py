@@ -17,7 +17,7 @@ from sourdine_training.sources.pieces import Recording
 from sourdine_training.store import Store, key
 
 RATE = 16_000
-SMALL = Options(positives=6, others=10, hours=2 / 30, valid_positives=2, valid_others=2, valid_hours=1 / 30, scenes=2)
+SMALL = Options(positives=6, others=10, hours=2 / 30, valid_positives=2, valid_others=2, valid_hours=1 / 30)
 FEW = rooms.Options(rooms=1)
 BEEP = 5000  # Hz, the end of every word here, which nothing else has
 DRY = dataclasses.replace(
@@ -131,11 +131,21 @@ def test_what_is_there_is_not_made_again(pool, sounds, store, monkeypatch):
 
 
 def test_a_longer_recipe_keeps_what_a_shorter_one_made(pool, sounds, store):
-    """Two scenes of each clip are one turn; the next turn begins behind it."""
+    """A scene of each clip is one turn; the next turn begins behind it."""
     longer = built(sounds, store, options=dataclasses.replace(SMALL, positives=8, hours=3 / 30))
     positives = longer.features[longer.kind == 0]
-    assert np.array_equal(positives[:4], pool.features[np.arange(4)])
+    assert np.array_equal(positives[:4], pool.features[:4])
     assert longer.streams[0].features.tobytes() == pool.streams[0].features.tobytes()
+
+
+def test_where_clips_are_many_any_are_taken_and_not_the_first_alone(sounds, tmp_path):
+    """Clips come engine by engine: the first of them are one voice."""
+    one = sounds[0][0]
+    clips = [dataclasses.replace(one, key=key("many", number)) for number in range(40)]
+    options = dataclasses.replace(SMALL, positives=10, others=0, hours=0)
+    chosen = set(built(sounds, Store(tmp_path), clips=clips, options=options).clip)
+    assert len(chosen) == 10
+    assert max(chosen) > 20
 
 
 def test_no_sound_crosses_the_split(sounds, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from sourdine_training.store import Store
 
 OTHERS = {"near": 0.55, "partial": 0.2, "running": 0.25}  # shares of the windows without the word
 STREAMS = {"speech": 0.3, "running": 0.15, "tv": 0.15, "babble": 0.1, "music": 0.15, "ambience": 0.15}
-SHARD = 1_000  # windows at most; streams a tenth of an hour
+SHARD = 1_000  # windows, at most
 
 SAYINGS, PIECES = 60, {"speech": 24, "music": 12, "ambience": 12}  # of a shard's palette
 FIRST = 400  # sayings among which palettes choose: few enough that a longer recipe has the same
@@ -40,7 +40,6 @@ class Options:
     valid_positives: int = 4_000
     valid_others: int = 4_000
     valid_hours: float = 4.0
-    scenes: int = 4  # of a clip before the next clip's turn; then all have as many again
     takes: float = 0.25  # share of windows that the owner's takes and negatives get when there are any
 
 
@@ -158,19 +157,16 @@ class _Maker:
         }
 
     def windows(self, kind: str, count: int) -> Iterator[Shard]:
-        """Shards of this kind: all words in turn, so many scenes of each, until there are `count`."""
-        takes = round(count * self._options.takes) if self._words.get(TAKE + kind) else 0
-        takes = takes if self._words.get(kind) else count
-        for words, wanted in ((self._words.get(kind, []), count - takes), (self._words.get(TAKE + kind, []), takes)):
-            block, turn = max(1, SHARD // self._options.scenes), 0
-            while words and wanted > 0:
-                for start in range(0, len(words), block):
-                    part = tuple(words[start : start + block])
-                    here = min(wanted, len(part) * self._options.scenes)
-                    if here > 0:
-                        yield self._shard(kind, turn, here, part)
-                    wanted -= here
-                turn += 1
+        """Shards of this kind: all words in turn, a scene of each, until there are `count`; of more words, any `count`."""
+        told, own = self._words.get(kind, []), self._words.get(TAKE + kind, [])
+        takes = round(count * self._options.takes if told else count) if own else 0
+        for words, wanted in ((told, count - takes), (own, takes)):
+            drawn = set(sorted(word.key for word in words)[:wanted])
+            words = [word for word in words if word.key in drawn]
+            for turn in range(-(-wanted // max(1, len(words))) if words else 0):
+                for start in range(0, min(len(words), wanted - turn * len(words)), SHARD):
+                    here = min(SHARD, len(words) - start, wanted - turn * len(words) - start)
+                    yield self._shard(kind, turn, here, tuple(words[start : start + SHARD]))
 
     def streams(self, hours: float) -> Iterator[Shard]:
         """Shards of streams, STREAM_S each."""
@@ -195,7 +191,7 @@ class _Maker:
             for each, most in PIECES.items()
         )
         return Shard(kind, int(rng.integers(1 << 31)), number, count, words, tuple(_some(rng, sayings, SAYINGS)), pieces,
-                     self._bank, self._rooms, self._options.scenes)  # fmt: skip
+                     self._bank, self._rooms)  # fmt: skip
 
 
 def _pooled(shards: Sequence[Shard], paths: Sequence[Path], streams: Sequence[Stream]) -> Pool:

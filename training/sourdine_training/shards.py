@@ -35,22 +35,19 @@ class Shard:
 
     kind: str
     seed: int
-    number: int  # of windows: which scenes of each word; of streams: which
-    count: int
+    number: int  # of windows: which turn of these words; of streams: which
+    count: int  # of windows: of the first words, one each
     words: tuple[Word, ...]
     sayings: tuple[Word, ...]
     pieces: tuple[tuple[str, tuple[tuple[str, float, str], ...]], ...]  # kind → (path, seconds, key)
     bank: Path
     rooms: rooms.Options
-    scenes: int
 
     @property
     def key(self) -> str:
         words = [[(each.key, each.end_s) for each in group] for group in (self.words, self.sayings)]
         pieces = [(kind, [each[2] for each in listed]) for kind, listed in self.pieces]
-        return key(
-            FORM, self.kind, self.seed, self.number, self.count, words, pieces, self.bank.name, self.rooms, self.scenes
-        )
+        return key(FORM, self.kind, self.seed, self.number, self.count, words, pieces, self.bank.name, self.rooms)
 
 
 def made(store: Store, shard: Shard) -> Path:
@@ -70,20 +67,17 @@ def made(store: Store, shard: Shard) -> Path:
 
 def _windows(shard: Shard, palette: Palette, responses: NDArray[np.float32]) -> NDArray:
     rows = np.empty(shard.count, ROW)
-    sounds = [word.read() for word in shard.words[: shard.count]]
     length = samples_for(WARM + FRAMES)
-    for k in range(shard.count):
-        place, scene = k % len(shard.words), k // len(shard.words)
-        word = shard.words[place]
-        rng = np.random.default_rng([shard.seed, int(word.key, 16), shard.number * shard.scenes + scene])
+    for place, word in enumerate(shard.words[: shard.count]):
+        rng = np.random.default_rng([shard.seed, int(word.key, 16), shard.number])
         end = int(rng.integers(ENDS[0], ENDS[1] + 1))
         at_end = (WARM + end) * spec.HOP + spec.WINDOW - int(rng.integers(spec.HOP))
         last = round(word.end_s * spec.SAMPLE_RATE)
         if shard.kind == "running" and last > length // 2:  # any part of a sentence
             at_end += int(rng.integers(max(1, last - length // 2)))
-        voice = spoken(rng, sounds[place], last, at_end, palette, shard.rooms)
+        voice = spoken(rng, word.read(), last, at_end, palette, shard.rooms)
         heard = rooms.scene(rng, length, voice, palette.beds(rng, length), responses, shard.rooms)
-        rows[k] = features(heard)[WARM:], end if shard.kind == "positive" else -1, place
+        rows[place] = features(heard)[WARM:], end if shard.kind == "positive" else -1, place
     return rows
 
 
