@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import pytest
 
@@ -78,6 +79,11 @@ def test_trouble_names_its_item_wherever_it_happened(two):
             got.extend(workers.map(refuses_five, range(20), 2))
         assert caught.value.__notes__ == ["in refuses_five of 5"]
     assert list(two.map(refuses_five, range(3))) == [0, 1, 2]
+
+
+def test_a_partial_function_has_no_name_and_its_trouble_is_told_all_the_same():
+    with pytest.raises(ValueError, match="no fives"):
+        list(Executor.in_process().map(partial(refuses_five), [5]))
 
 
 def test_trouble_that_cannot_travel_is_told_in_words(two):

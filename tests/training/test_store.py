@@ -219,6 +219,16 @@ def test_a_run_that_was_killed_keeps_nothing(tmp_path):
     assert there(paths) == [False] * 5
 
 
+def test_a_link_to_nowhere_is_kept_as_it_is(tmp_path):
+    shelf = Store(tmp_path)
+    path = shelf.path("packages", key("links"))
+    with shelf.writing(path) as scratch:
+        scratch.mkdir()
+        (scratch / "gone").symlink_to("/nowhere/at/all")
+    assert (path / "gone").is_symlink()
+    assert shelf.size() >= 0
+
+
 def test_a_folder_goes_and_counts_as_one_thing(tmp_path):
     shelf = Store(tmp_path)
     path = shelf.path("packages", key("voice"))

@@ -197,7 +197,7 @@ def _named(function: Callable, item: Any) -> Any:
     try:
         return function(item)
     except Exception as error:
-        error.add_note(f"in {function.__name__} of {item!r:.300}")
+        error.add_note(f"in {getattr(function, '__name__', function)} of {item!r:.300}")
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # noqa: BLE001  it could not travel back, and would take the pool with it

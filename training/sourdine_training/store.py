@@ -160,7 +160,7 @@ class Store:
         for path in self.root.glob("*/*/*"):
             with contextlib.suppress(FileNotFoundError):
                 parts = [path, *path.rglob("*")] if path.is_dir() else [path]
-                yield path.stat().st_mtime, sum(part.stat().st_size for part in parts), path
+                yield path.stat().st_mtime, sum(part.lstat().st_size for part in parts), path
 
     def _since(self) -> float:
         """When the oldest run at work began; the end of time when none is."""
@@ -182,6 +182,8 @@ def _home() -> Path:
 
 
 def _sync(path: Path) -> None:
+    if path.is_symlink():  # it lies in its folder, and what it names may be nowhere
+        return
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
