@@ -119,19 +119,27 @@ class Net:
 
     def style(self, voice: Voice, row: int) -> np.ndarray:
         """float32 [1, STYLE]"""
-        style = np.zeros(STYLE, np.float32)
-        for name, timbre, prosody in voice.mix or ((voice.name, 1.0, 1.0),):
-            if name not in self._packs:
-                self._packs[name] = np.fromfile(self._voices / f"{name}.bin", np.float32).reshape(ROWS, STYLE)
-            part = self._packs[name][row]
-            style[:TIMBRE] += np.float32(timbre) * part[:TIMBRE]
-            style[TIMBRE:] += np.float32(prosody) * part[TIMBRE:]
-        return style[None]
+        parts = voice.mix or ((voice.name, 1.0, 1.0),)
+        return blend([self._pack(name)[row] for name, _, _ in parts], parts)[None]
+
+    def _pack(self, name: str) -> np.ndarray:
+        if name not in self._packs:
+            self._packs[name] = np.fromfile(self._voices / f"{name}.bin", np.float32).reshape(ROWS, STYLE)
+        return self._packs[name]
 
     def run(self, tokens: list[int], style: np.ndarray, speed: float) -> np.ndarray:
         """float32 samples at RATE, silence at both ends."""
         told = {"tokens": np.array([[0, *tokens, 0]]), "style": style, "speed": np.array([speed], np.float32)}
         return np.asarray(self._session.run(None, told)[0], np.float32).ravel()
+
+
+def blend(rows: Sequence[np.ndarray], parts: Sequence[Part]) -> np.ndarray:
+    """float32 [STYLE]: the parts' rows, each half by its own weights."""
+    style = np.zeros(STYLE, np.float32)
+    for row, (_, timbre, prosody) in zip(rows, parts, strict=True):
+        style[:TIMBRE] += np.float32(timbre) * row[:TIMBRE]
+        style[TIMBRE:] += np.float32(prosody) * row[TIMBRE:]
+    return style
 
 
 @lru_cache(maxsize=1)

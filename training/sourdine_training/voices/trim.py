@@ -16,25 +16,25 @@ def bounds(samples: np.ndarray, rate: int) -> tuple[int, int] | None:
     window, step = round(WINDOW_S * rate), rate // 1000
     if len(samples) <= window or not np.any(samples):
         return None
-    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    starts = np.arange(0, len(samples) - window + 1, step)
+    total = np.concatenate([np.zeros(window + 1), np.cumsum(np.square(samples, dtype=np.float64))])
+    total = np.concatenate([total, np.full(window, total[-1])])  # as if silence lay around it
+    starts = np.arange(0, len(samples) + window + 1, step)
     energy = total[starts + window] - total[starts]
-    wide = round(FLOOR_S / WINDOW_S) * window
-    floor = 0.0
+    floor, wide = 0.0, round(FLOOR_S / WINDOW_S) * window
     if len(samples) > 2 * wide:
+        inside = total[window : window + len(samples) + 1]
         long = np.arange(0, len(samples) - wide + 1, window)
-        floor = float((total[long + wide] - total[long]).min()) * window / wide
+        floor = float((inside[long + wide] - inside[long]).min()) * window / wide
     loud = energy > min(max(QUIET * energy.max(), ABOVE_FLOOR * floor), energy.max() * LOUD)
     runs = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]]).astype(np.int8))).reshape(-1, 2)
     # a window hears a sound as soon as it reaches in: the sound begins where the first window ends
-    begins = starts[runs[:, 0]] + (window - step) * (runs[:, 0] > 0)
-    ends = np.where(runs[:, 1] == len(starts), len(samples), starts[runs[:, 1] - 1] + step)
-    sounds = [(int(b), max(int(e), int(b) + step)) for b, e in zip(begins, ends, strict=True)]
+    sounds = [(max(int(starts[a]) - step, 0), int(starts[b - 1]) + step - window) for a, b in runs]
+    sounds = [(begin, min(max(end, begin + step), len(samples))) for begin, end in sounds]
     while len(sounds) > 1 and _blip(sounds[0], sounds[1], rate):
         del sounds[0]
     while len(sounds) > 1 and _blip(sounds[-1], sounds[-2], rate):
         del sounds[-1]
-    return sounds[0][0], min(sounds[-1][1], len(samples))
+    return sounds[0][0], sounds[-1][1]
 
 
 def trim(samples: np.ndarray, rate: int) -> np.ndarray | None:
