@@ -27,8 +27,7 @@ class Learner:
     def __init__(
         self, net: Options | VerifierOptions, loss: Callable, decay: float, average: float, seed: int, skip: int = 0
     ):
-        import tensorflow as tf
-
+        tf = tensorflow()
         self._tf, self._net, self._loss, self._skip = tf, net, loss, skip
         self._decay, self._average = decay, average
         self.layout = graph.Layout(net.stack())
@@ -82,6 +81,18 @@ class Learner:
             return (total, *parts)
 
         return run
+
+
+def tensorflow() -> Any:
+    """TensorFlow, deterministic; on a GPU it is not, for some gradients there cannot be."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        tf.config.experimental.enable_op_determinism()
+    return tf
 
 
 def augment(tf: Any, x: Any, batch: dict[str, Any]) -> Any:

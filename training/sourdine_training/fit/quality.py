@@ -11,6 +11,7 @@ from sourdine_training.net.weights import Weights
 
 STEPS_PER_HOUR = 3_600 * 100 / STEP
 APART = 33  # steps: two firings within a second are one
+HEARD = 6  # steps after the word's end that a window must hold for its word to be judged
 EARLY, LATE = 10, 25  # steps around the word's end in which a firing is a hit
 
 
@@ -68,23 +69,24 @@ def measure(weights: Weights, pool: Any, window: int, rates: tuple[float, ...], 
     firing = np.sort(np.concatenate([*firings, [0.0]]))[::-1]
     cutoffs = np.array([firing[min(int(rate * hours), len(firing) - 1)] for rate in rates])
 
-    ends = np.asarray(pool.end, int) // STEP
-    word = np.flatnonzero((ends >= lead(weights.stack)) & (ends + 6 < pool.features.shape[1] // STEP))
+    ends, steps = np.asarray(pool.end, int), pool.features.shape[1] // STEP
+    word = np.flatnonzero((ends // STEP >= lead(weights.stack)) & (ends // STEP + HEARD < steps))
     if not len(word):
         raise ValueError("no word of the pool ends where it can be judged")
     scores = smooth(score(weights, pool.features[word], int8), window)
-    since = np.arange(scores.shape[1])[None] - ends[word, None]
+    since = np.arange(steps)[None] - ends[word, None] // STEP
     scores = np.where((since >= -EARLY) & (since <= LATE), scores, 0)
     hits = scores.max(1)[:, None] > cutoffs
-    at = since[0, 0] * 0 + np.argmax(scores > cutoffs[min(1, len(cutoffs) - 1)], 1) - ends[word]
-    late = at[hits[:, min(1, len(cutoffs) - 1)]]
-    other = np.flatnonzero(ends < 0) if (np.asarray(pool.end) < 0).any() else np.zeros(0, int)
-    near = smooth(score(weights, pool.features[other], int8), window).max(1) if len(other) else np.zeros(1)
+    at = min(1, len(cutoffs) - 1)
+    first = np.argmax(scores > cutoffs[at], 1)[hits[:, at]]
+    late = STEP * first + STEP - 1 - ends[word][hits[:, at]]
+    others = np.flatnonzero(ends < 0)
+    near = smooth(score(weights, pool.features[others], int8), window).max(1) if len(others) else np.zeros(1)
     return Quality(
         rates,
         tuple(map(float, cutoffs)),
         tuple(map(float, 1 - hits.mean(0))),
         tuple(float((near > cutoff).mean()) for cutoff in cutoffs),
-        float(np.median(late) * 10 * STEP) if len(late) else float("nan"),
+        float(np.median(late) * 10) if len(late) else float("nan"),
         hours,
     )

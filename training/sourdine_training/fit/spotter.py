@@ -7,7 +7,7 @@ import numpy as np
 
 from sourdine_training.fit import loop, loss
 from sourdine_training.fit.feed import Feed, Hard
-from sourdine_training.fit.learner import Learner, offset
+from sourdine_training.fit.learner import Learner, offset, tensorflow
 from sourdine_training.fit.mining import mine
 from sourdine_training.fit.options import Options
 from sourdine_training.fit.quality import measure
@@ -33,9 +33,7 @@ def train(
     teacher: probabilities float32 [windows, 80] to learn from, -1 where it does not know. Raises ValueError if a
     pool lacks words or all else.
     """
-    import tensorflow as tf
-
-    tf.config.experimental.enable_op_determinism()
+    tf = tensorflow()
     net = net or sizes.Options()
     first = lead(net.stack())
     task = _Spotter(pool, valid, options, Feed(pool, options, first, seed, teacher))

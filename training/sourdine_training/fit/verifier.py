@@ -12,7 +12,7 @@ import numpy as np
 
 from sourdine_training.fit import loop, loss
 from sourdine_training.fit.feed import masks
-from sourdine_training.fit.learner import Learner
+from sourdine_training.fit.learner import Learner, tensorflow
 from sourdine_training.fit.options import VerifierOptions
 from sourdine_training.fit.quality import EARLY, LATE, peaks, smooth
 from sourdine_training.net import options as sizes
@@ -76,9 +76,7 @@ def train_verifier(
     net: sizes.VerifierOptions | None = None,
 ) -> loop.Trained:
     """Train a verifier for a spotter; go on if `folder` holds a checkpoint of it. Raises ValueError if nothing fires."""
-    import tensorflow as tf
-
-    tf.config.experimental.enable_op_determinism()
+    tf = tensorflow()
     task = _Verifier(spotter, pool, valid, options, seed)
 
     def wanted(logits, batch, caution):
