@@ -37,16 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from sourdine_tools.bench import tell
-    from sourdine_training.evaluate import corpus, detectors, judge, peers, text
+    from sourdine_training.evaluate import corpus, judge, pairs, peers, text
     from sourdine_training.executor import Executor
     from sourdine_training.store import Store
 
     found = corpus.read(arguments.on)
     for folder in arguments.negatives:
         found += corpus.without_words(corpus.read(folder))
-    chosen = [peers.named(each) if ":" in each else detectors.read(Path(each)) for each in arguments.models]
-    if arguments.word:
-        chosen = [detectors.for_word(each, arguments.word) for each in chosen]
+    chosen = []
+    for name in arguments.models:
+        if ":" in name:
+            chosen.append(peers.named(name))
+        else:
+            pair = pairs.read(Path(name))
+            chosen += (pair.on(arguments.word) if arguments.word else pair).stages()
     words = list(dict.fromkeys([each.word for each in chosen] or [corpus.plain(arguments.word or "")]))
     notes = []
     if arguments.peers:
@@ -54,7 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
             others, said = peers.every(word)
             chosen += [each for each in others if each.key not in {mine.key for mine in chosen}]
             notes += said
-    chosen = [each for one in chosen for each in detectors.stages(one)]
     if not chosen:
         raise Mistake("there is nobody to judge: name a model, or --word WORD --peers")
     store = Store()

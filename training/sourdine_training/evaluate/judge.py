@@ -107,6 +107,7 @@ class Judged:
     name: str
     word: str
     unit: str
+    peer: bool  # somebody else's, to compare with
     costs: Costs
     points: dict[str, Point]
     curves: dict[str, list[tuple[float, float, float]]]  # by condition: false accepts per hour, misses, threshold
@@ -163,30 +164,23 @@ def _prepare(
 ) -> None:
     """Everything that must be heard is heard, features first, the slow ones last."""
     every = {reel.key: reel for each in exams.values() for reel in each.all}
-    work = [(_hear, (reel, store), "making reels") for reel in every.values() if not reels.kept(reel, store).exists()]
+    jobs = [("making reels", None, reel, store) for reel in every.values() if not reels.kept(reel, store).exists()]
     for detector in sorted(detectors, key=lambda each: each.hears == "samples"):
-        for reel in exams[detector.word].all:
-            if not where(detector, reel, store).exists():
-                work.append((_score, (detector, reel, store), f"{detector.name} listens for {detector.word}"))
-    at = 0
-    for name in dict.fromkeys(what for _, _, what in work):
-        jobs = [(function, item) for function, item, what in work if what == name]
-        for _ in executor.map(_do, jobs):
-            at += 1
-            progress(at, len(work), name)
+        name = f"{detector.name} listens for {detector.word}"
+        missing = [each for each in exams[detector.word].all if not where(detector, each, store).exists()]
+        jobs += [(name, detector, reel, store) for reel in missing]
+    for at, name in enumerate(executor.map(_do, jobs), 1):
+        progress(at, len(jobs), name)
 
 
-def _do(job: tuple[Callable, tuple]) -> None:
-    function, arguments = job
-    function(*arguments)
-
-
-def _hear(reel: Reel, store: Store) -> None:
-    reels.hear(reel, store)
-
-
-def _score(detector: Detector, reel: Reel, store: Store) -> None:
-    wakes(detector, reel, store)
+def _do(job: tuple[str, Detector | None, Reel, Store]) -> str:
+    """One reel made, or heard by a detector; its name."""
+    name, detector, reel, store = job
+    if detector:
+        wakes(detector, reel, store)
+    else:
+        reels.hear(reel, store)
+    return name
 
 
 @dataclass
@@ -222,7 +216,7 @@ def _judge(detector: Detector, exam: Exam, store: Store, rates: list[float]) -> 
         name: [(float(total[rung]), float(1 - hit[rung].mean()), float(detector.ladder[rung])) for rung in range(rungs)]
         for name, hit in heard.hits.items()
     }
-    return Judged(detector.name, detector.word, detector.unit, detector.costs(), points, curves)
+    return Judged(detector.name, detector.word, detector.unit, detector.peer, detector.costs(), points, curves)
 
 
 def _listen(detector: Detector, exam: Exam, store: Store) -> _Heard:

@@ -7,6 +7,7 @@ Porcupine       1.9.5, the last that needs no account; its sensitivity is fixed 
 """
 
 import ctypes
+import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
@@ -14,14 +15,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sourdine import spec
 from sourdine_board.mistake import Mistake
-from sourdine_training.evaluate import detectors
+from sourdine_training.evaluate import pairs
 from sourdine_training.evaluate.corpus import plain
 from sourdine_training.evaluate.detectors import Costs, Detector, Scores
 from sourdine_training.store import key
@@ -46,8 +47,7 @@ def microwakeword(word: str) -> Detector | None:
     path = Path(found.origin).parent / "models" / f"{word}.json"
     if not path.exists():
         return None
-    pair = detectors.read(path)
-    return detectors.dataclasses.replace(pair, name="microWakeWord", word=word)
+    return dataclasses.replace(pairs.read(path), name="microWakeWord", word=word, peer=True)
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ class OpenWakeWord:
     version: str
     name: str = "openWakeWord"
     unit: str = "threshold"
+    peer: bool = True
     rule: str = "above"
-    hears: ClassVar[Literal["samples"]] = "samples"
+    hears: Literal["samples"] = "samples"
 
     @property
     def key(self) -> str:
@@ -75,7 +76,8 @@ class OpenWakeWord:
         return {"p": np.array(_open_ears(self.word).run(sound), np.float32)}
 
     def wakes(self, scores: Scores) -> list[NDArray[np.float64]]:
-        return [(np.flatnonzero(scores["p"] > each) + 1) * (_CHUNK / spec.SAMPLE_RATE) for each in self.ladder]
+        every = np.arange(1.0, len(scores["p"]) + 1, dtype=np.float64) * (_CHUNK / spec.SAMPLE_RATE)
+        return [every[scores["p"] > each] for each in self.ladder]
 
     def costs(self) -> Costs:
         found = importlib.util.find_spec("pyopen_wakeword")
@@ -134,9 +136,10 @@ class Porcupine:
     version: str
     name: str = "Porcupine"
     unit: str = "sensitivity"
+    peer: bool = True
     rule: str = "its own"
     ladder: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
-    hears: ClassVar[Literal["samples"]] = "samples"
+    hears: Literal["samples"] = "samples"
 
     @property
     def key(self) -> str:
@@ -157,7 +160,7 @@ class Porcupine:
 
     def wakes(self, scores: Scores) -> list[NDArray[np.float64]]:
         rungs, frames = scores["frames"].T
-        return [(frames[rungs == each] + 1) * (512 / spec.SAMPLE_RATE) for each in range(len(self.ladder))]
+        return [(frames[rungs == each] + 1.0) * (512 / spec.SAMPLE_RATE) for each in range(len(self.ladder))]
 
     def costs(self) -> Costs:
         import pvporcupine

@@ -138,7 +138,7 @@ def _clip(piece: Piece, condition: str) -> tuple[NDArray[np.int16], list[Mark]]:
         ratio = 10 ** (-float(condition.split()[0]) / 10)
         talkers = [_loaded(each) for each in piece.noise]
         noise = sound.babble(talkers, len(whole), rng) + sound.brown(len(whole), rng)
-        whole = whole + noise * np.float32(np.sqrt(power * ratio / 2))
+        whole += noise * np.float32(np.sqrt(power * ratio / 2))
     whole *= min(1.0, 32767 / float(np.abs(whole).max()))
     length = (len(whole) - tail - lead) / RATE
     return sound.int16(whole), [Mark(path, LEAD_S, LEAD_S + length, LEAD_S + word.end if word.sure else float("nan"))]

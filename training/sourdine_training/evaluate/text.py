@@ -21,16 +21,8 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
 
 
-def title(judged: Judged) -> str:
-    return judged.name
-
-
-def point(judged: Judged, label: str) -> Point | None:
-    return judged.points.get(label)
-
-
 def verdict(judged: Judged, result: Result, rate: str = "0.5") -> str:
-    """Where it stands, plainly, and against whoever else was judged on the same clips."""
+    """Where it stands, plainly; and if it is no peer, against the peers that heard the same."""
     spoken = judged.word.replace("_", " ")
     at = judged.points.get(rate)
     if at is None:
@@ -43,8 +35,8 @@ def verdict(judged: Judged, result: Result, rate: str = "0.5") -> str:
     text = f"{judged.name} misses {percent(clean.share)} of clean {spoken!r} ({interval(clean)}) and "
     text += f"{percent(at.misses['5 dB'].share)} at 5 dB at {rate} false accepts an hour"
     text += f", {latency(at)}" if at.latencies else ""
-    others = [each for each in result.judged if each is not judged and each.word == judged.word and rate in each.points]
-    return f"{text}. {' '.join(compared(judged, each, rate) for each in others)}".strip()
+    others = [each for each in result.judged if each.peer and each.word == judged.word and rate in each.points]
+    return " ".join([f"{text}.", *(compared(judged, each, rate) for each in others if not judged.peer)])
 
 
 def latency(at: Point) -> str:
@@ -63,16 +55,11 @@ def compared(one: Judged, other: Judged, rate: str) -> str:
     for condition in ("clean", "5 dB"):
         mine, theirs = one.points[rate].missed[condition], other.points[rate].missed[condition]
         difference = sum(mine.values()) - sum(theirs.values())
-        only = [
-            sum(max(0.0, a.get(name, 0) - b.get(name, 0)) for name in a) for a, b in ((mine, theirs), (theirs, mine))
-        ]
-        if abs(difference) < 0.5:
-            word = "as many"
-        else:
-            word = f"{number(abs(difference))} {'more' if difference > 0 else 'fewer'}"
-            word += "" if chance(round(only[0]), round(only[1])) < PROVEN else ", which may be luck"
-        parts.append(f"{word} {'clean' if condition == 'clean' else 'at ' + condition}")
-    return f"That is {parts[0]} and {parts[1]} than {other.name} misses.".replace("as many", "as many (±0)")
+        only = [sum(max(0.0, a[name] - b.get(name, 0)) for name in a) for a, b in ((mine, theirs), (theirs, mine))]
+        many = f"{number(abs(difference))} {'more' if difference > 0 else 'fewer'}"
+        luck = "" if chance(round(only[0]), round(only[1])) < PROVEN else " (may be luck)"
+        parts.append(f"{many if abs(difference) >= 0.05 else 'as many'} {condition}{luck}")
+    return f"Against {other.name} it misses {' and '.join(parts)}.".replace(" 5 dB", " at 5 dB")
 
 
 def chance(only_one: int, only_other: int) -> float:
