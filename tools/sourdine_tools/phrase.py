@@ -24,10 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def text(phrase: str, verdict) -> str:
     """A verdict as a person reads it."""
-    lines = [f"“{phrase}” makes a {'good' if verdict.ok else 'poor'} wake word ({verdict.score:.0%})"]
-    lines += [f"  {reason}" for reason in verdict.reasons]
+    kind = "a good" if verdict.ok else "no" if verdict.refused else "a poor"
+    lines = [f"“{phrase}” makes {kind} wake word: {verdict.score} of 100.", *verdict.reasons]
     if verdict.sounds_like:
-        lines.append(f"  sounds like: {', '.join(verdict.sounds_like)}")
+        lines.append(f"Sounds like: {', '.join(verdict.sounds_like)}.")
     if verdict.alternatives:
-        lines.append(f"  better: {', '.join(verdict.alternatives)}")
+        lines.append("Better: " + ", ".join(f"“{other}” ({score})" for other, score in verdict.alternatives) + ".")
     return "\n".join(lines)

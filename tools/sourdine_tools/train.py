@@ -95,11 +95,11 @@ def ending(summary: dict, folder: Path) -> str:
     """What a person wants to know at the end."""
     from sourdine_training.plan import duration
 
-    files = summary["exported"]["files"]
     spread = ", ".join(f"{each['loss']:.3f}" for each in summary["spotters"])
-    name, memory, cache = Path(files["json"]).stem, summary["peak_bytes"] / 1e9, summary["store_bytes"] / 1e9
+    name, memory, cache = summary["model"], summary["peak_bytes"] / 1e9, summary["store_bytes"] / 1e9
     lines = (
-        f"“{summary['phrase']}” is trained: {folder / files['json']}",
+        f"“{summary['phrase']}” is trained: {folder / name}.json",
+        f"  {summary['verdict']}",
         f"  report    {folder / 'report' / 'report.html'}",
         f"  spotters  {spread} (loss on synthetic voices it never heard; the least is kept)",
         f"  took      {duration(summary['seconds'])}, {memory:.1f} GB of memory, {cache:.1f} GB of cache",

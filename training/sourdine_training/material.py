@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sourdine_training import pools, voices
 from sourdine_training.apart import Progress, silent
 from sourdine_training.executor import Executor
 from sourdine_training.recipe import Recipe
-from sourdine_training.sources.audio import Recording
+from sourdine_training.sources.pieces import Recording
 from sourdine_training.store import Store, key
 
 HERE = Path(__file__).parent
@@ -71,7 +71,7 @@ class Material:
             f"{kind:8} {clips[kind, 'train']:6} clips to train, {clips[kind, 'valid']:5} to validate"
             for kind in dict.fromkeys(clip.kind for clip in self.clips)
         ]
-        hours = Counter()
+        hours: dict[tuple[str, str], float] = defaultdict(float)
         for each in self.recordings:
             hours[each.kind, each.split] += each.seconds / 3600
         return lines + [

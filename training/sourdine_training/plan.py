@@ -59,8 +59,9 @@ def plan(recipe: "Recipe", sayings: "Sequence[Saying]", store: Store, workers: i
             (windows / WINDOWS + seconds / STREAMED) / workers,
             round(windows * WINDOW_BYTES + seconds * STREAM_BYTES),
         ),
-        *(Part(f"spotter {seed}", 30 + fit.steps * fit.batch / TRAINED) for seed in seeds(recipe)),
-        Part("verifier", 30 + verify.steps * verify.batch / VERIFIED),
+        Part(
+            "nets", recipe.seeds * (30 + fit.steps * fit.batch / TRAINED) + 30 + verify.steps * verify.batch / VERIFIED
+        ),
         Part("export", 60.0),
         Part("judgement", 120.0),
     ]

@@ -42,6 +42,7 @@ class Recipe:
     seed: int = 1
     seeds: int = 1
     author: str = ""  # goes into the model's manifest
+    recordings: bool = True  # speech, music and ambience from Debian's packages
     data: tuple[str, ...] = ()  # folders of recordings: voices, music, ambience
     takes: str = ""  # a folder of the owner saying the phrase
     negatives: str = ""  # a folder of what woke the board and was not the phrase

@@ -1,7 +1,7 @@
 """One training, from a phrase to a model that can be flashed, in one folder; killed anywhere, it goes on where it was.
 
-Whatever is made is kept by its content: clips, scenes and half-trained nets in the store, finished stages in the
-folder's diary. So a run that begins again finds what is done, and what was made from other inputs is made anew.
+Whatever is made lies in the store under the key of all it was made from: clips, scenes, half-trained nets, finished
+stages. So a run that begins again finds what is done, and what was made from other inputs is made anew.
 """
 
 import contextlib
@@ -17,12 +17,11 @@ from typing import Any
 
 from sourdine_board.mistake import Mistake
 from sourdine_training import stages, voices, words
-from sourdine_training.apart import apart
-from sourdine_training.diary import Diary
+from sourdine_training.apart import Progress, apart
 from sourdine_training.executor import Executor
 from sourdine_training.material import SPLITS, Material, code
 from sourdine_training.memory import Peak
-from sourdine_training.plan import Journey, Part, Tell, check, duration, plan, seeds
+from sourdine_training.plan import Journey, Part, Tell, check, duration, plan
 from sourdine_training.recipe import Recipe
 from sourdine_training.sources import folders
 from sourdine_training.sources.recorded import recorded
@@ -48,23 +47,29 @@ class Run:
         began = time.monotonic()
         with self._alone(), self.store.using(), Peak() as memory:
             self._write_recipe()
-            self._diary = Diary(self.folder)
             sayings = self._sayings()
             journey = self._plan(sayings)
             material = self._material(sayings, journey)
-            spotters = [self._spotter(material, seed, journey) for seed in seeds(self.recipe)]
-            best = min(spotters, key=lambda each: each["loss"])
-            verifier = self._verifier(material, best, journey)
-            exported = self._export(material, best, verifier, journey)
-            judged = self._judge(material, exported, journey)
+            progress = journey.stage("nets")
+            trained = self._apart(stages.nets, material, inputs=stages.nets_key(material), tell=progress)
+            self._keep_nets(trained)
+            progress = journey.stage("export")
+            inputs = stages.model_key(material, trained)
+            model = self._apart(stages.model, material, trained, inputs=inputs, tell=progress)
+            self._keep(model)
+            for warning in model["warnings"]:
+                self.say(f"mind: {warning}")
+            progress = journey.stage("judgement")
+            inputs = stages.judgement_key(material, model)
+            judged = self._apart(stages.judgement, material, model, inputs=inputs, tell=progress)
+            self._keep(judged)
             self.store.trim(LIMIT)
         summary = {
             "phrase": self.recipe.phrase,
-            "chosen": spotters.index(best),
-            "spotters": spotters,
-            "verifier": verifier,
-            "exported": exported,
-            "judged": judged,
+            "model": self.recipe.name,
+            **{name: trained[name] for name in ("spotters", "chosen", "verifier")},
+            **{name: model[name] for name in ("agreed", "cutoffs", "warnings")},
+            "verdict": judged["verdict"],
             "seconds": round(time.monotonic() - began, 1),
             "peak_bytes": memory.bytes,
             "store_bytes": self.store.size(),
@@ -77,13 +82,18 @@ class Run:
     def _sayings(self) -> list[voices.Saying]:
         """The verdict on the phrase, then who says what."""
         recipe = self.recipe
-        verdict = words.verdict(recipe.phrase, recipe.language)
+        verdict, lines = written(recipe, self.store)
         for reason in verdict.reasons:
             self.say(reason)
-        if not verdict.ok and not recipe.words.force:
-            better = f" ({', '.join(verdict.alternatives)})" if verdict.alternatives else ""
-            raise Mistake(f"“{recipe.phrase}” makes a poor wake word: choose another{better}, or insist with --force")
-        lines = words.lines(recipe.phrase, recipe.language, recipe.words, recipe.seed)
+        better = ", ".join(f"“{phrase}”" for phrase, _ in verdict.alternatives[:3])
+        if verdict.refused and not recipe.words.force:
+            raise Mistake(
+                f"“{recipe.phrase}” cannot make a wake word: choose {better or 'another'}, or insist with --force"
+            )
+        if not verdict.ok:
+            self.say(
+                f"It scores {verdict.score} of 100: expect false wakes{f'; better is {better}' if better else ''}."
+            )
         return voices.cast(lines, recipe.voices, recipe.seed)
 
     def _plan(self, sayings: Sequence[voices.Saying]) -> Journey:
@@ -99,7 +109,8 @@ class Run:
         """Every sound there is, listed in data.csv; then the scenes made of them."""
         recipe = self.recipe
         with self.executor() as executor:
-            recordings = recorded(self.store, executor, journey.stage("recordings"))
+            progress = journey.stage("recordings")
+            recordings = recorded(self.store, executor, progress) if recipe.recordings else []
             for path in recipe.data:
                 recordings += folders.folder(Path(path), recipe.phrase, self.store, executor)
             clips = voices.speak(sayings, self.store, executor, journey.stage("voices"))
@@ -119,63 +130,32 @@ class Run:
                 )
         return material
 
-    def _spotter(self, material: Material, seed: int, journey: Journey) -> dict[str, Any]:
-        recipe = self.recipe
-        inputs = key("spotter", material.key, recipe.fit, recipe.net, seed, code("fit", "net"))
-        return self._stage(f"spotter {seed}", inputs, journey, stages.train_spotter, material, seed)
-
-    def _verifier(self, material: Material, spotter: dict[str, Any], journey: Journey) -> dict[str, Any]:
-        recipe = self.recipe
-        weights = self.folder / spotter["files"]["npz"]
-        inputs = key(
-            "verifier", material.key, recipe.fit_verifier, recipe.verifier, recipe.seed, weights, code("fit", "net")
-        )
-        return self._stage("verifier", inputs, journey, stages.train_verifier, material, weights)
-
-    def _export(
-        self, material: Material, spotter: dict[str, Any], verifier: dict[str, Any], journey: Journey
-    ) -> dict[str, Any]:
-        recipe = self.recipe
-        weights = [self.folder / each["files"]["npz"] for each in (spotter, verifier)]
-        said = [recipe.phrase, recipe.language, recipe.author]
-        inputs = key("export", material.key, recipe.export, *weights, said, code("export", "net"))
-        return self._stage("export", inputs, journey, stages.export_pair, material, *weights)
-
-    def _judge(self, material: Material, exported: dict[str, Any], journey: Journey) -> dict[str, Any]:
-        models = [self.folder / name for name in exported["files"].values()]
-        inputs = key("judgement", material.key, *models, code("evaluate"))
-        return self._stage(
-            "judgement", inputs, journey, stages.judge, material, self.folder / exported["files"]["json"]
-        )
-
     # What they share.
 
-    def _stage(self, name: str, inputs: str, journey: Journey, function: Callable, *arguments: Any) -> dict[str, Any]:
-        """A stage's result from the diary, or from function(*arguments, its folder in the store, tell).
+    def _apart(self, stage: Callable[..., Any], *arguments: Any, inputs: str, tell: Progress) -> Any:
+        """A stage that is done, from the store; else stage(*arguments, inputs, tell) in a process of its own."""
+        found = stages.record(self.store, inputs)
+        if not found:
+            found = apart(stage, *arguments, inputs, tell=tell, log=self.folder / LOG)
+            log.info("%s: done", stage.__name__)
+        tell(1, 1, "done")
+        return found
 
-        "files" of the result tells by ending what it left in the run's folder.
-        """
-        progress = journey.stage(name)
-        done = self._diary.result(name, inputs)
-        if done is None or not all((self.folder / path).exists() for path in done["files"].values()):
-            work = self.store.path("work", inputs)
-            work.mkdir(exist_ok=True)
-            made, files = apart(function, *arguments, work, tell=progress, log=self.folder / LOG)
-            done = made | {"files": self._keep(name, files)}
-            self._diary.finish(name, inputs, done)
-            log.info("%s is done: %s", name, json.dumps(made))
-        progress(1, 1, "done")
-        return done
+    def _keep_nets(self, trained: dict[str, Any]) -> None:
+        """Weights and curves, by the seeds of the spotters."""
+        for each in trained["spotters"]:
+            self._keep(each, f"spotter-{each['seed']}.")
+        self._keep(trained["verifier"], "verifier.")
 
-    def _keep(self, name: str, files: dict[str, Path]) -> dict[str, str]:
-        """Copy what a stage made into the run's folder, under its own name if it has one: ending → name there."""
-        kept = {}
-        for ending, path in files.items():
-            own = path.name.startswith((self.recipe.name, "report"))
-            kept[ending] = path.name if own else f"{name.replace(' ', '-')}.{ending}"
-            with self.store.writing(self.folder / kept[ending]) as scratch:
-                shutil.copytree(path, scratch) if path.is_dir() else shutil.copyfile(path, scratch)
-        return kept
+    def _keep(self, made: dict[str, Any], called: str = "") -> None:
+        """Copy what a stage made into the run's folder: under its own name, or as `called` and its ending."""
+        for ending, name in made["files"].items():
+            path, target = Path(made["folder"]) / name, self.folder / (called + ending if called else name)
+            if path.is_dir():
+                shutil.copytree(path, target, dirs_exist_ok=True)
+            else:
+                with self.store.writing(target) as scratch:
+                    shutil.copyfile(path, scratch)
 
     def _write(self, name: str, text: str) -> None:
         with self.store.writing(self.folder / name) as scratch:
@@ -208,6 +188,19 @@ class Run:
             finally:
                 log.removeHandler(writer)
                 log.setLevel(before)
+
+
+def written(recipe: Recipe, store: Store) -> tuple[words.Verdict, list[words.Line]]:
+    """The verdict on the phrase and all that is to be said, kept because thinking of them takes a while."""
+    about = (recipe.phrase, recipe.language)
+    path = store.path("words", key(*about, recipe.words, recipe.seed, code("words")), ".json")
+    if not path.exists():
+        verdict, lines = words.verdict(*about), words.lines(*about, recipe.words, recipe.seed)
+        with store.writing(path) as scratch:
+            scratch.write_text(json.dumps([vars(verdict), [vars(line) for line in lines]], ensure_ascii=False))
+    verdict, lines = json.loads(path.read_text())
+    verdict["alternatives"] = [tuple(each) for each in verdict["alternatives"]]
+    return words.Verdict(**verdict), [words.Line(**line) for line in lines]
 
 
 def described(parts: Sequence[Part], store: Store) -> list[str]:

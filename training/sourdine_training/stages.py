@@ -1,58 +1,219 @@
-"""What is done in a process of its own: each stage takes what it works on, the folder of its checkpoints, and `tell`.
+"""The stages after the data, each in a process of its own: nets, the files of a model, and a judgement of it.
 
-A stage returns what there is to say of it, and the files that belong into the run's folder, by their endings.
+What a stage makes lies in the store under the key of all that went in: checkpoints while it is at work, then its
+files and record.json, which makes it done. So whoever is killed goes on there, and nobody trains a net twice.
 """
 
 import contextlib
 import dataclasses
 import fcntl
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sourdine_training.apart import Progress
-from sourdine_training.material import Material
+from sourdine_training.executor import Executor
+from sourdine_training.material import Material, code
+from sourdine_training.plan import seeds
+from sourdine_training.store import Store, key
 
-Made = tuple[dict[str, Any], dict[str, Path]]
+RECORD, LOCK = "record.json", "lock"
+AGREED = 16  # windows on which float, tflite-micro and firmware are compared: 1,280 steps
+JUDGED = 500  # clips of each kind at most
+JUDGED_H = 2.0  # hours of each kind of negatives at most
+SPOTTER, VERIFIER = 0.75, 0.25  # of a net's share of the time
+SYNTHETIC = (
+    "The word was said by synthetic voices that the training never heard. People are harder: judge the model on "
+    "recordings of them with `sourdine evaluate`."
+)
+Made = dict[str, Any]  # what there is to say; "files": ending → name in `folder`; "folder" is where they lie
 
 
-def train_spotter(material: Material, seed: int, work: Path, tell: Progress) -> Made:
-    """Train one of the spotters that compete."""
+def nets_key(material: Material) -> str:
+    """Of all that decides the weights."""
+    recipe = material.recipe
+    fitted = [recipe.fit, recipe.net, recipe.fit_verifier, recipe.verifier]
+    return key("nets", material.key, *fitted, seeds(recipe), code("fit", "net"))
+
+
+def nets(material: Material, inputs: str, tell: Progress) -> Made:
+    """Train the spotters that compete, and a verifier for the best of them."""
+    return made(material.store, inputs, partial(_nets, material), tell)
+
+
+def _nets(material: Material, folder: Path, tell: Progress) -> Made:
+    recipe, store, own = material.recipe, material.store, seeds(material.recipe)
+    spotters = []
+    for number, seed in enumerate(own):
+        inputs = key("spotter", material.key, recipe.fit, recipe.net, seed, code("fit", "net"))
+        share = within(tell, SPOTTER * number / len(own), SPOTTER / len(own), f"spotter {number + 1} of {len(own)}")
+        spotters.append(made(store, inputs, partial(_spotter, material, seed), share))
+    chosen = min(range(len(own)), key=lambda number: spotters[number]["loss"])
+    best = _weights(spotters[chosen])
+    inputs = key("verifier", material.key, best, recipe.fit_verifier, recipe.verifier, recipe.seed, code("fit", "net"))
+    share = within(tell, SPOTTER, VERIFIER, "verifier")
+    verifier = made(store, inputs, partial(_verifier, material, best), share)
+    return {"spotters": spotters, "chosen": chosen, "verifier": verifier, "files": {}}
+
+
+def _spotter(material: Material, seed: int, folder: Path, tell: Progress) -> Made:
     from sourdine_training import fit
 
-    recipe = material.recipe
-    with _alone(work, tell):
-        pool, valid = material.pool("train"), material.pool("valid")
-        trained = fit.train(pool, valid, recipe.fit, seed, work, tell, net=recipe.net)
-    return _trained(trained, work)
+    pool, valid, recipe = material.pool("train"), material.pool("valid"), material.recipe
+    return _trained(fit.train(pool, valid, recipe.fit, seed, folder, tell, net=recipe.net)) | {"seed": seed}
 
 
-def train_verifier(material: Material, spotter: Path, work: Path, tell: Progress) -> Made:
-    """Train the second stage on what the best spotter lets through."""
+def _verifier(material: Material, spotter: Path, folder: Path, tell: Progress) -> Made:
     from sourdine_training import fit, net
 
-    recipe, first = material.recipe, net.Weights.load(spotter)
-    with _alone(work, tell):
-        pool, valid = material.pool("train"), material.pool("valid")
-        trained = fit.train_verifier(
-            first, pool, valid, recipe.fit_verifier, recipe.seed, work, tell, net=recipe.verifier
-        )
-    return _trained(trained, work)
+    pool, valid, recipe = material.pool("train"), material.pool("valid"), material.recipe
+    first = net.Weights.load(spotter)
+    return _trained(
+        fit.train_verifier(first, pool, valid, recipe.fit_verifier, recipe.seed, folder, tell, net=recipe.verifier)
+    )
 
 
-def _trained(trained: Any, work: Path) -> Made:
+def _trained(trained: Any) -> Made:
     said = dataclasses.asdict(trained)
-    files = {"npz": Path(said.pop("path")), "csv": work / "curves.csv", "png": work / "curves.png"}
-    return said, files
+    return said | {"path": "", "files": {"npz": Path(said["path"]).name, "csv": "curves.csv", "png": "curves.png"}}
+
+
+def model_key(material: Material, trained: Made) -> str:
+    """Of all that decides the files of the model."""
+    recipe = material.recipe
+    weights = [_weights(each) for each in (trained["spotters"][trained["chosen"]], trained["verifier"])]
+    said = [recipe.phrase, recipe.language, recipe.author]
+    return key("model", material.key, recipe.export, *weights, said, code("export", "net", "rule.py"))
+
+
+def model(material: Material, trained: Made, inputs: str, tell: Progress) -> Made:
+    """Quantise, see that all who run it agree, choose the cutoffs, write the files of the model."""
+    return made(material.store, inputs, partial(_model, material, trained), tell)
+
+
+def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> Made:
+    from sourdine_training import export, net, pools
+
+    recipe, valid = material.recipe, material.pool("valid")
+    words = pools.calibration(valid, recipe.export.calibration, recipe.seed)
+    spotter, verifier = (
+        net.Weights.load(_weights(each)) for each in (trained["spotters"][trained["chosen"]], trained["verifier"])
+    )
+    tell(0, 10, "quantising")
+    files = [export.tflite(each, words) for each in (spotter, verifier)]
+    agreed = {}
+    for name, weights, data in zip(("spotter", "verifier"), (spotter, verifier), files, strict=True):
+        tell(1, 10, f"comparing what runs the {name}")
+        agreed[name] = dataclasses.asdict(export.agree(weights, data, words[:AGREED]))
+    cutoffs = export.calibrate(files[0], valid, recipe.export, files[1], within(tell, 0.2, 0.8, "cutoffs"))
+    warnings = []
+    if cutoffs.alone.rate > recipe.export.rate:
+        warnings.append(f"no cutoff keeps the spotter down to {recipe.export.rate:g} false accepts an hour")
+    second = files[1] if cutoffs.both and cutoffs.both.misses <= cutoffs.alone.misses else None
+    if not second:
+        warnings.append("the second stage does not help, and is left out")
+    about = {"author": recipe.author, "languages": [recipe.language]}
+    paths = export.write(folder, recipe.name, recipe.phrase, files[0], cutoffs, second, **about)
+    endings = {path.name.removeprefix(f"{recipe.name}."): path.name for path in paths}
+    return {"agreed": agreed, "cutoffs": _plain(dataclasses.asdict(cutoffs)), "warnings": warnings, "files": endings}
+
+
+def judgement_key(material: Material, files: Made) -> str:
+    """Of all that decides the report."""
+    paths = [Path(files["folder"]) / name for name in files["files"].values()]
+    return key("judgement", material.key, *paths, code("evaluate", "rule.py"))
+
+
+def judgement(material: Material, files: Made, inputs: str, tell: Progress) -> Made:
+    """Judge the model on voices and recordings that it never learnt from: report.html, its pictures, result.json."""
+    return made(material.store, inputs, partial(_judgement, material, files), tell)
+
+
+def _judgement(material: Material, files: Made, folder: Path, tell: Progress) -> Made:
+    from sourdine_training.evaluate import judge, pairs, report, text
+
+    model = pairs.read(Path(files["folder"]) / files["files"]["json"])
+    with Executor.in_process() as executor:
+        result = judge.evaluate([model], unheard(material), material.store, executor, tell, [SYNTHETIC])
+    report.write(result, folder / "report")
+    return {"verdict": text.verdict(result.judged[0], result), "files": {"report": "report"}}
+
+
+def unheard(material: Material) -> list[Any]:
+    """What validates, as the judge wants it; and the recordings that are kept for judging alone."""
+    from sourdine_training.evaluate.corpus import Recording, plain
+
+    word, found = plain(material.recipe.phrase), []
+    kinds = {
+        "positive": "positive",
+        "near": "confusable",
+        "partial": "confusable",
+        "running": "speech",
+        "speech": "speech",
+    }
+    for kind, called in kinds.items():
+        mine = sorted(
+            (each for each in material.clips if (each.kind, each.split) == (kind, "valid")), key=lambda c: c.key
+        )
+        found += [
+            Recording(each.path, called, word if kind == "positive" else "", each.voice.speaker, each.voice.engine)
+            for each in mine[:JUDGED]
+        ]
+    hours: dict[str, float] = {}
+    for each in sorted(material.recordings, key=lambda each: (each.split, each.key)):  # "judge" before "valid"
+        if each.split != "train" and hours.get(each.kind, 0.0) < JUDGED_H:
+            hours[each.kind] = hours.get(each.kind, 0.0) + each.seconds / 3600
+            found.append(Recording(each.path, each.kind, "", each.key, each.source))
+    return found
+
+
+def made(store: Store, inputs: str, make: Callable[[Path, Progress], Made], tell: Progress) -> Made:
+    """What was made under this key, or what make(folder, tell) makes now. Two that want the same: the second waits."""
+    if known := record(store, inputs):
+        return known
+    folder = store.path("work", inputs)
+    folder.mkdir(exist_ok=True)
+    with _alone(folder, tell):
+        if not (folder / RECORD).exists():
+            said = make(folder, tell)
+            with store.writing(folder / RECORD) as scratch:
+                scratch.write_text(json.dumps(said))
+    return record(store, inputs) or {}
+
+
+def record(store: Store, inputs: str) -> Made | None:
+    """What is known of a stage that is done."""
+    folder = store.path("work", inputs)
+    try:
+        return json.loads((folder / RECORD).read_text()) | {"folder": str(folder)}
+    except FileNotFoundError:
+        return None
+
+
+def within(tell: Progress, start: float, share: float, name: str) -> Progress:
+    """A progress that fills `share` of another, from `start` on."""
+    return lambda done, total, what: tell(round(1000 * (start + share * done / max(total, 1))), 1000, f"{name}, {what}")
+
+
+def _weights(trained: Made) -> Path:
+    return Path(trained["folder"]) / trained["files"]["npz"]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: names of tables are strings."""
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return value
 
 
 @contextlib.contextmanager
-def _alone(work: Path, tell: Progress) -> Iterator[None]:
-    """Two runs that want the same net: the second waits, and finds it trained."""
-    with (work / "lock").open("w") as lock:
+def _alone(folder: Path, tell: Progress) -> Iterator[None]:
+    with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(0, 1, "waiting for another run that trains the same")
+            tell(0, 1, "another run makes the same: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
