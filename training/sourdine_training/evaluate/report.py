@@ -64,10 +64,12 @@ def _picture(day: bytes, night: bytes, name: str) -> str:
 
 def _word(result: Result, word: str, clips: int, drawn: dict[tuple[str, str], str]) -> list[str]:
     mine = [each for each in result.judged if each.word == word]
-    colours = pictures.DAY.of(mine)
-    out = [f"<h2>{escape(spoken(word))}</h2>", f'<p class="faint">{clips} clips of people saying it.</p>']
+    day, night = pictures.DAY.of(mine), pictures.NIGHT.of(mine)
+    out = []
+    if len(result.clips) > 1:
+        out += [f"<h2>{escape(spoken(word))}</h2>", f'<p class="faint">{clips} clips of people saying it.</p>']
     for each in mine:
-        out.append(f'<div class="said" style="--c: {colours[each.name]}">{_figures(each)}')
+        out.append(f'<div class="said" style="--day: {day[each.name]}; --night: {night[each.name]}">{_figures(each)}')
         out.append(f"<p>{escape(text.verdict(each, result))}</p></div>")
     out += [drawn[word, name] for name in ("misses", "det") if (word, name) in drawn]
     out += ["<h3>Misses</h3>", _misses(mine)]
@@ -113,11 +115,13 @@ def _misses(judged: list[Judged]) -> str:
 
 
 def _share(share: Share) -> str:
-    return f"{percent(share.share)}<small>{number(share.count)} of {share.of}; {text.interval(share)}</small>"
+    if not share.of:
+        return "–"
+    return f"{percent(share.share)}<small>{number(share.count)}/{share.of}</small><small>{text.interval(share)}</small>"
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.per_hour:.2f}<small>{number(rate.count)} in {rate.hours:.1f} h; {rate.low:.2f} to {rate.high:.2f}</small>"
+    return f"{rate.per_hour:.2f}<small>{number(rate.count)} in {rate.hours:.1f} h</small><small>{rate.low:.2f} to {rate.high:.2f}</small>"
 
 
 def _threshold(judged: Judged, at: Point) -> str:

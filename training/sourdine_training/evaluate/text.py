@@ -56,9 +56,11 @@ def compared(one: Judged, other: Judged, rate: str) -> str:
         mine, theirs = one.points[rate].missed[condition], other.points[rate].missed[condition]
         difference = sum(mine.values()) - sum(theirs.values())
         only = [sum(max(0.0, a[name] - b.get(name, 0)) for name in a) for a, b in ((mine, theirs), (theirs, mine))]
-        many = f"{number(abs(difference))} {'more' if difference > 0 else 'fewer'}"
+        if abs(difference) < 0.05:
+            parts.append(f"as many {condition}")
+            continue
         luck = "" if chance(round(only[0]), round(only[1])) < PROVEN else " (may be luck)"
-        parts.append(f"{many if abs(difference) >= 0.05 else 'as many'} {condition}{luck}")
+        parts.append(f"{number(abs(difference))} {'more' if difference > 0 else 'fewer'} {condition}{luck}")
     return f"Against {other.name} it misses {' and '.join(parts)}.".replace(" 5 dB", " at 5 dB")
 
 
