@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 import numpy as np
-import scipy.signal
 from numpy.typing import NDArray
 
 from sourdine import spec
@@ -23,8 +22,10 @@ def decibels(db: float | NDArray) -> NDArray[np.float32]:
 
 
 def inmp441() -> NDArray[np.float64]:
-    """dB on GRID, from the INMP441's datasheet: -3 dB at 60 Hz, flat to 5 kHz, up a decibel at the top."""
-    return -10 * np.log10(1 + (60 / np.maximum(GRID, 1)) ** 2) + np.interp(GRID, [5000, 8000], [0, 1])
+    """dB on GRID, from the INMP441's datasheet, table 1: -3 dB at 60 Hz, flat, its digital filter's pass band 0.423 of
+    the rate; that it is 6 dB down at half the rate is what such filters do, and not said."""
+    high = np.interp(GRID, [0.423 * RATE, 0.5 * RATE], [0, -6])
+    return high - 10 * np.log10(1 + (60 / np.maximum(GRID, 1)) ** 2)
 
 
 def equaliser(rng: np.random.Generator, most_db: float, spread: float = 0.4) -> NDArray[np.float64]:
@@ -34,10 +35,12 @@ def equaliser(rng: np.random.Generator, most_db: float, spread: float = 0.4) -> 
     return np.interp(np.log(np.maximum(GRID, 1)), np.log(points), gains)
 
 
-def response(rng: np.random.Generator, options: Options) -> NDArray[np.float64]:
-    """What a microphone and the device around it do to the spectrum, dB on GRID."""
+def drawn(rng: np.random.Generator, options: Options) -> tuple[NDArray[np.float64], float]:
+    """A microphone and the device around it: what it does to the spectrum, dB on GRID, and its own noise, dBFS."""
+    floor_dbfs = rng.uniform(*options.floor_dbfs)
     if rng.random() < options.inmp441:
         curve = inmp441() + equaliser(rng, options.equaliser_db, 0.15)  # a case has its own sound
+        floor_dbfs = rng.normal(FLOOR_DBFS, 1.5)
     else:
         curve = equaliser(rng, options.equaliser_db)
         cut = np.exp(rng.uniform(np.log(50), np.log(300)))
@@ -48,7 +51,7 @@ def response(rng: np.random.Generator, options: Options) -> NDArray[np.float64]:
     if rng.random() < options.narrow:
         edge = rng.choice([3400, 3800, 4000, 5000, 5500, 6500, 7000])
         curve = curve - np.clip((GRID - edge) * rng.choice([0.05, 0.15]), 0, rng.uniform(35, 70))
-    return curve
+    return curve, floor_dbfs
 
 
 def on_bins(curve: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
@@ -60,10 +63,10 @@ def gained(rng: np.random.Generator, sound: Signal) -> Signal:
     """Through an automatic gain: slow as a recorder's or fast as a telephone's."""
     level = _level(sound)
     seconds = np.exp(rng.uniform(np.log(0.05), np.log(2.0)))
-    keep = np.exp(-spec.HOP / RATE / seconds)
-    start = float(np.mean(level))
-    smooth, _ = scipy.signal.lfilter([1 - keep], [1, -keep], level, zi=[keep * start])
-    gain = np.clip(-rng.uniform(0.3, 0.9) * (smooth - start), -15, 15)
+    keep = float(np.exp(-spec.HOP / RATE / seconds))
+    start = held = float(np.mean(level))
+    smooth = [held := keep * held + (1 - keep) * each for each in level.tolist()]
+    gain = np.clip(-rng.uniform(0.3, 0.9) * (np.array(smooth) - start), -15, 15)
     return _turned(sound, gain)
 
 
@@ -91,7 +94,7 @@ def _turned(sound: Signal, gain_db: NDArray[np.float64]) -> Signal:
 def suppressed(rng: np.random.Generator, sound: Signal) -> Signal:
     """Quiet cells of the short-time spectrum are pressed down, as noise suppressors and low bit rates do."""
     size, hop = 512, 256
-    window = np.sqrt(scipy.signal.get_window("hann", size)).astype(np.float32)
+    window = np.sin(np.pi * np.arange(size) / size).astype(np.float32)  # squared, half overlaps sum to one
     padded = np.pad(sound, (size, size + -len(sound) % hop))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
     cells = np.fft.rfft(frames).astype(np.complex64)

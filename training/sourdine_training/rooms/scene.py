@@ -68,11 +68,12 @@ def scene(
         share, wanted, quiet = 1.0, coloured, np.zeros(1, np.complex64)
     power = _power(wanted) / share
     mixed = wanted + quiet * np.float32(np.sqrt(power * 10 ** (-snr_db / 10) / (_power(quiet) + 1e-20)))
-    mixed *= microphone.on_bins(microphone.response(rng, options), bins)
-    return _recorded(rng, fft.irfft(mixed, size)[:length].astype(np.float32, copy=False), options)
+    curve, floor_dbfs = microphone.drawn(rng, options)
+    mixed *= microphone.on_bins(curve, bins)
+    return _recorded(rng, fft.irfft(mixed, size)[:length].astype(np.float32, copy=False), options, floor_dbfs)
 
 
-def _recorded(rng: np.random.Generator, sound: Signal, options: Options) -> NDArray[np.int16]:
+def _recorded(rng: np.random.Generator, sound: Signal, options: Options, floor_dbfs: float) -> NDArray[np.int16]:
     """What the device makes of what its microphone gives."""
     sound = sound / (np.abs(sound).max() + np.float32(1e-9)) * np.float32(0.5)
     if rng.random() < options.agc:
@@ -96,7 +97,7 @@ def _recorded(rng: np.random.Generator, sound: Signal, options: Options) -> NDAr
         sound[:at] = 0
         sound[at:] += decibels(rng.uniform(-20, 0)) * microphone.click(rng, len(sound) - at)
     sound += np.float32(rng.normal(0, 1e-3))  # direct current
-    return microphone.quantised(rng, sound, rng.uniform(*options.floor_dbfs))
+    return microphone.quantised(rng, sound, floor_dbfs)
 
 
 def _skewed(rng: np.random.Generator, low: float, high: float) -> float:
