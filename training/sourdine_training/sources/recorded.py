@@ -50,11 +50,11 @@ PROMPTS = ((r".*/silence/.*", ""), (r".*/sounds/(?P<who>\w\w)_.*\.(g722|wav)", "
 PACKAGES = (
     Package("asterisk-core-sounds-en-g722", "CC-BY-SA-3.0", "Allison Smith, Digium", PROMPTS),
     Package("asterisk-core-sounds-es-g722", "CC-BY-SA-3.0", "Allison Smith, Digium", PROMPTS),
-    Package("asterisk-core-sounds-ru-g722", "CC-BY-SA-3.0", "IvrvoiceRU, Digium", PROMPTS),
-    Package("asterisk-prompt-it-menardi-wav", "GPL-2+", "Menardi", PROMPTS),
+    Package("asterisk-core-sounds-ru-g722", "CC-BY-3.0", "Maxim Topal, www.ivrvoice.ru", PROMPTS),
+    Package("asterisk-prompt-it-menardi-wav", "CC-BY-SA-3.0", "Marco Menardi and Paola Dal Zot, www.voip.ammdomus.it", PROMPTS),
     Package(
         "tuxpaint-stamps-default",
-        "GPL-2+ and freer",
+        "GPL-2+",
         "New Breed Software and Tux Paint's translators",
         (
             (r".*_desc_(?P<who>[a-z]{2})(_\w+)?\.(ogg|wav)", "speech"),
@@ -69,17 +69,17 @@ PACKAGES = (
     Package("wesnoth-1.16-music", "GPL-2+", "The Battle for Wesnoth's composers", ((r".*\.ogg", "music"),)),
     Package(
         "ufoai-sound",
-        "GPL-2+ and CC-BY-SA-3.0",
+        "GPL-2+, CC-BY-SA-3.0, CC-BY-3.0",
         "UFO: Alien Invasion's contributors",
         ((r".*/(ui|seq)/.*", ""), (r".*\.(ogg|wav)", "ambience")),
     ),
     Package(
-        "lincity-ng-data", "GPL-2+ and CC-BY-SA-2.5", "LinCity-NG's contributors",
+        "lincity-ng-data", "GPL-2+", "LinCity-NG's contributors",
         ((r".*/music/.*\.ogg", "music"), (r".*\.wav", "ambience")),
     ),
     Package("fillets-ng-data-nl", "GPL-2+", "Fish Fillets' Dutch actors", ((r".*/(?P<who>nl)/.*\.ogg", "speech"),), judge=True),
     Package(
-        "hedgewars-data", "GPL-2 and GFDL", "Hedgewars' contributors",
+        "hedgewars-data", "GPL-2 and others", "Hedgewars' contributors",
         ((r".*/voices/(?P<who>\w+)/.*\.ogg", "speech"), (r".*/Music/.*\.ogg", "music"), (r".*/Sounds/.*\.ogg", "ambience")),
         judge=True,
     ),
