@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +12,8 @@ import soundfile
 
 from sourdine import spec
 from sourdine_board.twin import Board, marks
+from sourdine_tools import board_files
+from sourdine_tools.board_link import connect
 from sourdine_tools.demo import voices
 from sourdine_tools.demo.frames import AUDIO, Frame, frames
 from sourdine_tools.flash import flash
@@ -99,17 +99,16 @@ class Way:
     board: Board
     folder: Path
     room_s: float = 0.0
+    _written: dict[str, bytes] = field(default_factory=dict)
     _sounds: list[tuple[float, str, np.ndarray]] = field(default_factory=list)
 
     def put(self, name: str, content: str | bytes) -> None:
         """A file on the board, as by hand; what is there already is not written again."""
         data = content.encode() if isinstance(content, str) else content
-        path = self.folder / name.replace("/", "_")
-        if path.exists() and path.read_bytes() == data:
-            return
-        path.write_bytes(data)
-        mpremote = [sys.executable, "-m", "mpremote", "connect", self.board.tty]
-        subprocess.run([*mpremote, "fs", "cp", path, f":{name}"], check=True, capture_output=True)
+        if self._written.get(name) != data:
+            with connect(self.board.tty) as link:
+                board_files.write(link, f"/{name}", data)
+            self._written[name] = data
 
     def play(self, seconds: float, sounds: list[tuple[float, np.ndarray]], events: str = "", **how: str) -> None:
         """Power-cycle into a room and wait for its end. sounds: (s, samples); events: 'press 6.0, release 9'."""

@@ -114,9 +114,9 @@ def doubting(house):
     """The same house with a spotter that fires at any noise, and a second stage that always says no."""
     release = Release.build("x64").files
     spotter = base64.b64decode(json.loads((HERE.parent / "golden/net.json").read_text())["model"])
-    second = {"model": "alexa.verify.tflite", "features": 150, "spotter_cutoff": 0.5, "cutoff": 0.5}
+    second = {"model": "alexa.verify.tflite", "features": 150, "spotter_cutoff": 0.1, "cutoff": 0.5}
     house.put("models/alexa.tflite", spotter)
-    house.put("models/alexa.verify.tflite", second_stage(np.random.default_rng(1), says=0))
+    house.put("models/alexa.verify.tflite", second_stage(np.random.default_rng(1), channels=40, says=0))
     house.put("models/alexa.sourdine.json", json.dumps({"version": 1, "verify": second}))
     yield house
     house.put("models/alexa.tflite", release["/models/alexa.tflite"])
