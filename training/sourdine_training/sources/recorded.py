@@ -115,8 +115,8 @@ def _package(store: Store, package: Package) -> tuple[list[Recording], str]:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             return joined(store, content, package.name, _fetched(package, Path(scratch)), logging.INFO), ""
-    except (Mistake, OSError) as error:
-        return [], str(error)
+    except Mistake as mistake:
+        return [], str(mistake)
 
 
 def _fetched(package: Package, scratch: Path) -> Iterator[Group]:
