@@ -7,6 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sourdine_board.mistake import Mistake
 
@@ -18,59 +19,71 @@ WIDTH = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("phrase", nargs="?", help="the words to wake on, in quotes; may come from --recipe")
-    parser.add_argument("--tier", choices=("quick", "standard", "full"), help="how thorough (default: standard)")
-    parser.add_argument("--language", metavar="en|fr", help="which the phrase is said in (default: en)")
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="a TOML file of options, on top of its tier's")
-    parser.add_argument("--out", type=Path, metavar="DIR", help=f"the run's folder (default: {BUILD}/NAME)")
-    own = parser.add_argument_group("your own recordings")
-    own.add_argument("--data", action="append", type=Path, metavar="DIR", help="voices, speech, music; may be repeated")
-    own.add_argument("--takes", type=Path, metavar="DIR", help="you, saying the phrase: see `sourdine record`")
-    own.add_argument("--negatives", type=Path, metavar="DIR", help="what woke the board and was not the phrase")
-    parser.add_argument("--seed", type=int, help="of everything random (default: 1)")
     parser.add_argument(
         "--seeds", type=int, help="spotters that compete, the best of which is kept (default: the tier's)"
     )
     parser.add_argument("--author", help="whom the model's manifest names")
-    work = parser.add_mutually_exclusive_group()
-    work.add_argument("--workers", type=int, help="processes of this machine (default: one per core)")
-    work.add_argument("--dask", metavar="ADDRESS", help="the workers of this Dask scheduler instead")
-    parser.add_argument("--force", action="store_true", default=None, help="train even a phrase that makes a poor word")
+    add_options(parser, BUILD)
     parser.epilog = (
         "Interrupted or killed, the same line goes on where it was. What was made is kept in ~/.cache/sourdine, or "
         "where $SOURDINE_CACHE says. Exit status: 0 done, 2 not."
     )
 
 
+def add_options(parser: argparse.ArgumentParser, build: Path) -> None:
+    """What `train` and `sweep` share."""
+    parser.add_argument("--tier", choices=("quick", "standard", "full"), help="how thorough (default: standard)")
+    parser.add_argument("--language", metavar="en|fr", help="which the phrase is said in (default: en)")
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="a TOML file of options, on top of its tier's")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"the run's folder (default: {build}/NAME)")
+    own = parser.add_argument_group("your own recordings")
+    own.add_argument("--data", action="append", type=Path, metavar="DIR", help="voices, speech, music; may be repeated")
+    own.add_argument("--takes", type=Path, metavar="DIR", help="you, saying the phrase: see `sourdine record`")
+    own.add_argument("--negatives", type=Path, metavar="DIR", help="what woke the board and was not the phrase")
+    parser.add_argument("--seed", type=int, help="of everything random (default: 1)")
+    work = parser.add_mutually_exclusive_group()
+    work.add_argument("--workers", type=int, help="processes of this machine (default: one per core)")
+    work.add_argument("--dask", metavar="ADDRESS", help="the workers of this Dask scheduler instead")
+    parser.add_argument("--force", action="store_true", default=None, help="train even a phrase that makes a poor word")
+
+
 def run(arguments: argparse.Namespace) -> int:
     check_extras()
+    screen = Screen()
+    here = run_of(arguments, screen, BUILD)
+    summary = here.train()
+    screen.end()
+    print(ending(summary, here.folder))
+    return 0
+
+
+def run_of(arguments: argparse.Namespace, screen: "Screen", build: Path):
+    """The Run that a command line asks for. Raises Mistake."""
     from sourdine_training.executor import Executor
     from sourdine_training.run import Run
     from sourdine_training.store import Store
 
     recipe = recipe_of(arguments)
-    workers = arguments.workers or os.cpu_count() or 1
+    workers = os.cpu_count() or 1 if arguments.workers is None else arguments.workers
     if workers < 1:
         raise Mistake(f"{workers} workers do no work: name 1 or more with --workers")
     if arguments.dask:
         executor = partial(Executor.dask, arguments.dask)
     else:
         executor = partial(Executor.in_process, workers)
-    folder = arguments.out or BUILD / recipe.name
-    screen = Screen()
-    summary = Run(recipe, folder, Store(), executor, screen.say, screen.tell).train()
-    screen.end()
-    print(ending(summary, folder))
-    return 0
+    return Run(recipe, arguments.out or build / recipe.name, Store(), executor, screen.say, screen.tell)
 
 
 def recipe_of(arguments: argparse.Namespace):
     """The recipe that a command line asks for. Raises Mistake."""
     from sourdine_training import recipe
 
-    said = {name: getattr(arguments, name) for name in ("phrase", "tier", "language", "seed", "seeds", "author")}
+    said: dict[str, Any] = {
+        name: getattr(arguments, name, None) for name in ("phrase", "tier", "language", "seed", "seeds", "author")
+    }
     for name in ("data", "takes", "negatives"):
         said[name] = absolute(getattr(arguments, name))
-    made = recipe.read(arguments.recipe, **said) if arguments.recipe else recipe.build({}, **said)
+    made = recipe.read(arguments.recipe, **said) if arguments.recipe else recipe.build({}, "the command line", **said)
     return recipe.settled(made, force=bool(arguments.force))
 
 

@@ -45,11 +45,8 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Run every stage that is not done; returns the summary, which is summary.json too. Raises Mistake."""
         began = time.monotonic()
-        with self._alone(), self.store.using(), Peak() as memory:
-            self._write_recipe()
-            sayings = self._sayings()
-            journey = self._plan(sayings)
-            material = self._material(sayings, journey)
+        with self.at_work(), Peak() as memory:
+            material, journey = self.material()
             progress = journey.stage("nets")
             trained = self._apart(stages.nets, material, inputs=stages.nets_key(material), tell=progress)
             self._keep_nets(trained)
@@ -76,6 +73,19 @@ class Run:
         }
         self._write(SUMMARY, json.dumps(summary, indent=1) + "\n")
         return summary
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """One run per folder; its log; and what it uses of the store stays there."""
+        with self._alone(), self.store.using():
+            yield
+
+    def material(self) -> tuple[Material, Journey]:
+        """Everything until the nets: the verdict, the plan, voices, recordings, scenes."""
+        self._write_recipe()
+        sayings = self._sayings()
+        journey = self._plan(sayings)
+        return self._material(sayings, journey), journey
 
     # The stages.
 

@@ -47,15 +47,21 @@ def _nets(material: Material, folder: Path, tell: Progress) -> Made:
     recipe, store, own = material.recipe, material.store, seeds(material.recipe)
     spotters = []
     for number, seed in enumerate(own):
-        inputs = key("spotter", material.key, recipe.fit, recipe.net, seed, code("fit", "net"))
-        share = within(tell, SPOTTER * number / len(own), SPOTTER / len(own), f"spotter {number + 1} of {len(own)}")
-        spotters.append(made(store, inputs, partial(_spotter, material, seed), share))
+        share = within(tell, SPOTTER * number / len(own), SPOTTER / len(own), f"{number + 1} of {len(own)}")
+        spotters.append(spotter(material, seed, share))
     chosen = min(range(len(own)), key=lambda number: spotters[number]["loss"])
     best = _weights(spotters[chosen])
     inputs = key("verifier", material.key, best, recipe.fit_verifier, recipe.verifier, recipe.seed, code("fit", "net"))
     share = within(tell, SPOTTER, VERIFIER, "verifier")
     verifier = made(store, inputs, partial(_verifier, material, best), share)
     return {"spotters": spotters, "chosen": chosen, "verifier": verifier, "files": {}}
+
+
+def spotter(material: Material, seed: int, tell: Progress) -> Made:
+    """Train one spotter."""
+    recipe = material.recipe
+    inputs = key("spotter", material.key, recipe.fit, recipe.net, seed, code("fit", "net"))
+    return made(material.store, inputs, partial(_spotter, material, seed), tell)
 
 
 def _spotter(material: Material, seed: int, folder: Path, tell: Progress) -> Made:
@@ -136,7 +142,7 @@ def _judgement(material: Material, files: Made, folder: Path, tell: Progress) ->
 
     model = pairs.read(Path(files["folder"]) / files["files"]["json"])
     with Executor.in_process() as executor:
-        result = judge.evaluate([model], unheard(material), material.store, executor, tell, [SYNTHETIC])
+        result = judge.evaluate([*model.stages()], unheard(material), material.store, executor, tell, [SYNTHETIC])
     report.write(result, folder / "report")
     return {"verdict": text.verdict(result.judged[0], result), "files": {"report": "report"}}
 
