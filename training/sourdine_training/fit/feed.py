@@ -8,6 +8,8 @@ import numpy as np
 from sourdine_training.fit.options import Options
 from sourdine_training.net.stack import BANDS, STEP
 
+QUIETER = 100  # of int8's steps at most that a mixed sound is quieter; a step is 0.1 of a feature's unit
+
 
 @dataclass(frozen=True)
 class Hard:
@@ -76,13 +78,15 @@ class Feed:
         for index in rng.choice(self._near, counts[1]) if counts[1] else ():
             x[row] = self._window(index, int(rng.integers(self._slack(index) + 1)))
             row += 1
-        for stream in np.searchsorted(self._share, rng.random(counts[2]), side="right"):
-            start = int(rng.integers(len(self.streams[stream]) - o.crop + 1))
-            x[row] = self.streams[stream][start : start + o.crop]
+        for _ in range(counts[2]):
+            x[row] = self._stream(rng)
             row += 1
         for index in rng.integers(len(hard.frame), size=counts[3]) if counts[3] else ():
             x[row] = self._hard(int(hard.stream[index]), int(hard.frame[index]), rng)
             row += 1
+        if o.mix and self._share.any():
+            for row in np.flatnonzero(rng.random(o.batch) < o.mix):
+                x[row] = mixed(x[row], self._stream(rng), int(rng.integers(QUIETER)))
         return {"features": x, "end": end, "soft": soft} | masks(rng, o, o.batch, o.crop)
 
     def _counts(self, mined: int) -> list[int]:
@@ -102,6 +106,11 @@ class Feed:
     def _window(self, index: int, start: int) -> np.ndarray:
         return self._pool.features[index, start : start + self._options.crop]
 
+    def _stream(self, rng: np.random.Generator) -> np.ndarray:
+        stream = self.streams[int(np.searchsorted(self._share, rng.random(), side="right"))]
+        start = int(rng.integers(len(stream) - self._options.crop + 1))
+        return stream[start : start + self._options.crop]
+
     def _hard(self, stream: int, frame: int, rng: np.random.Generator) -> np.ndarray:
         """The place of a false firing, anywhere among the steps that are judged."""
         crop = self._options.crop
@@ -110,6 +119,11 @@ class Feed:
         start = frame - int(rng.integers(STEP * self._lead, crop))
         start = min(max(0, start), len(self.streams[stream]) - crop)
         return self.streams[stream][start : start + crop]
+
+
+def mixed(x: np.ndarray, other: np.ndarray, quieter: int) -> np.ndarray:
+    """Two sounds at once, the other so many of int8's steps below: nearly, for the louder one is heard."""
+    return np.maximum(x, other.astype(np.int16) - quieter).astype(np.int8)
 
 
 def masks(rng: np.random.Generator, options: Any, count: int, frames: int) -> dict[str, np.ndarray]:

@@ -44,6 +44,7 @@ class Options:
     positives: float = 0.25
     near: float = 0.2
     hard: float = 0.2  # taken from the streams' share, once something was mined
+    mix: float = 0.0  # share of windows over which a quieter stretch of a stream is laid
     window: int = 3  # steps whose mean decides: the manifest's sliding_window_size
     before: int = 2  # steps before the word's end where the maximum may lie
     after: int = 4  # and after it
