@@ -1,5 +1,6 @@
 """What tflite-micro, the reference, and the firmware on MicroPython make of a .tflite."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -74,6 +75,7 @@ for size in range(int(sys.argv[2]), 0, -int(sys.argv[3])):
 """
 
 
+@functools.cache
 def arena(data: bytes) -> int:
     """Bytes of the smallest arena, to 256, that tflite-micro takes on this computer, whose pointers are twice a chip's.
 
