@@ -36,7 +36,7 @@ def read(texts: Sequence[str]) -> list[str]:
     if not texts:
         return []
     # a full stop and an empty line part the texts: otherwise neighbours would be linked
-    script = "".join(re.sub(r"[\n.?!;:]", " ", text) + ".\n\n" for text in texts)
+    script = "".join(re.sub(r"[\n.,?!;:…—]", " ", text) + ".\n\n" for text in texts)
     command = ["espeak-ng", "-v", "fr-fr", "-q", "--ipa", "--stdin"]
     try:
         done = subprocess.run(command, input=script, capture_output=True, text=True, encoding="utf-8", check=True)
@@ -59,7 +59,7 @@ def lexicon() -> dict[str, str]:
     """Common words, most frequent first, as they are read alone."""
     from wordfreq import top_n_list
 
-    words = [word for word in top_n_list("fr", 6000) if word.isalpha() and len(word) > 1]
+    words = [word for word in top_n_list("fr", 5000) if word.isalpha() and len(word) > 1]
     return dict(zip(words, read(words), strict=True))
 
 

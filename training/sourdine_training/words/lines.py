@@ -19,7 +19,7 @@ def lines(phrase: str, language: str, options: Options | None = None, seed: int 
     options = options or Options()
     said = Phrase.of(phrase, language)
     near, partial = nears(said, max(options.near, HALVES)), partials(said, max(options.partial, HALVES))
-    halves = [line.text for line in (*partial, *near[:HALVES]) if not line.phonemes]
+    halves = [line.text for line in (*partial[:HALVES], *near[:HALVES]) if not line.phonemes]
     return [
         *positives(said, options.positive, options.respelt),
         *near[: options.near],

@@ -14,6 +14,7 @@ from .line import Line
 from .phones import CONSONANTS, STRESS, VOWELS, Crowd, distance, presence, split
 from .phrase import Phrase
 
+EDITS = 600  # how many edits of a phrase there are at most
 FAR = 2.4  # phone distance beyond which a word is just another word
 _FRENCH = ("a", "e", "i", "o", "u", "y", "ø", "œ", "ɛ", "ɔ", "ə", "ɑ̃", "ɛ̃", "ɔ̃", *"bdfjklmnpstvwzɡɲʁʃʒ")
 INVENTORY = {"en": ENGLISH_PHONES, "fr": _FRENCH}
@@ -36,13 +37,19 @@ def respell(ipa: str, code: str) -> str:
     return " ".join("".join(letters.get(phone, phone) for phone in split(word)) for word in ipa.split())
 
 
+def tail(ipa: str) -> tuple[str, ...]:
+    """The phones of `ipa` from its last stressed vowel on; all of it when none is marked."""
+    return split(ipa[max(ipa.rfind(mark) for mark in STRESS) + 1 :])
+
+
 class Neighbourhood:
     """The common words of a language by sound."""
 
     def __init__(self, code: str):
-        told = ((word, split(ipa)) for word, ipa in language(code).lexicon().items() if len(word) > 1 or word in "aiày")
-        self.sounds = {word: phones for word, phones in told if phones}
+        told = {word: ipa for word, ipa in language(code).lexicon().items() if len(word) > 1 or word in "aiày"}
+        self.sounds = {word: split(ipa) for word, ipa in told.items() if split(ipa)}
         self.words = list(self.sounds)  # the most frequent first
+        self._tails = Crowd([tail(told[word]) for word in self.words])
         self._crowd = Crowd(list(self.sounds.values()))
         self._reversed = Crowd([phones[::-1] for phones in self.sounds.values()])
         # a word a thousand times rarer counts as 0.3 further
@@ -55,6 +62,10 @@ class Neighbourhood:
     def nearest(self, phones: tuple[str, ...], count: int) -> list[tuple[str, float]]:
         """The `count` words that sound most like `phones`: (word, phone distance)."""
         return self._best(self._crowd.distances(phones), count)
+
+    def rhymes(self, ipa: str, count: int) -> list[tuple[str, float]]:
+        """The `count` words that sound most like `ipa` from the stressed vowel on: (word, phone distance of that)."""
+        return self._best(self._tails.distances(tail(ipa)), count)
 
     def halves(self, phones: tuple[str, ...], count: int) -> list[tuple[list[tuple[str, float]], ...]]:
         """What is nearest to either part of `phones`, cut after each phone but the last."""
@@ -111,13 +122,12 @@ def _pairs(phrase: Phrase) -> Iterator[str]:
 
 
 def _rhymes(phrase: Phrase) -> Iterator[str]:
-    """Words that end as the phrase ends, from its last stressed vowel on, and words that begin as it begins."""
-    sounds = neighbourhood(phrase.language.code).sounds
-    ends = {tuple(split(ipa[max(ipa.rfind("ˈ"), ipa.rfind("ˌ"), 0) :])) for ipa in phrase.variants[:3]}
+    """Words that end about as the phrase ends, in turn with words that begin as it begins."""
+    near = neighbourhood(phrase.language.code)
     begins = {phones[:3] for phones in phrase.phones[:3]}
-    rhymes = (word for word, phones in sounds.items() if any(phones[-len(e) :] == e for e in ends))
-    starts = (word for word, phones in sounds.items() if phones[:3] in begins and len(phones) > 4)
-    for pair in itertools.islice(itertools.zip_longest(rhymes, starts), 60):
+    starts = (word for word, phones in near.sounds.items() if phones[:3] in begins and len(phones) > 4)
+    rhymes = (word for word, apart in near.rhymes(phrase.variants[0], 80) if apart < 1.5)
+    for pair in itertools.islice(itertools.zip_longest(rhymes, starts), 80):
         yield from filter(None, pair)
 
 
@@ -139,7 +149,7 @@ def _sayable(ipa: str, code: str) -> bool:
 
 
 def _edits(phrase: Phrase) -> Iterator[str]:
-    """IPA of the phrase with one or two phones exchanged, dropped or put in, 0.7 to 2.2 apart; drawn by chance from
+    """IPA of the phrase with one or two phones exchanged, dropped or put in, up to 2.6 apart; drawn by chance from
     the phrase alone, nearer ones more often."""
     code = phrase.language.code
     vowels = [phone for phone in INVENTORY[code] if phone in VOWELS]
@@ -165,7 +175,7 @@ def _edits(phrase: Phrase) -> Iterator[str]:
                 ipa.insert(at + (what < 0.88), extra)
             if draws[7] < 0.4:
                 break
-        if 0.7 <= cost <= 2.2 and draws[8] < 1.2 - 0.4 * cost:
+        if phrase.margin(made_up=True) <= cost <= 2.6 and draws[8] < 1.4 - 0.4 * cost:
             yield "".join(ipa)
 
 
@@ -179,17 +189,25 @@ def _real(phrase: Phrase, texts: Iterable[str]) -> list[Line]:
     return [Line(text, "near", phrase.language.code) for text, fine in zip(texts, good, strict=True) if fine]
 
 
-def nears(phrase: Phrase, count: int) -> list[Line]:
-    """Up to `count` confusables, likest first: real words, pairs of words, edits, the users' own list, rhymes.
-
-    None is within phrase.MARGIN of a pronunciation or holds one.
-    """
+@lru_cache(maxsize=8)
+def _all(phrase: Phrase) -> tuple[Line, ...]:
+    """Every confusable that can be made, likest first: real words, edits, pairs of words, what others listen to,
+    rhymes."""
     code = phrase.language.code
     edits = [ipa for ipa in _once(_edits(phrase)) if _sayable(ipa, code)]
-    good = phrase.apart([split(ipa) for ipa in edits])
-    edited = [Line(respell(ipa, code), "near", code, ipa) for ipa, fine in zip(edits, good, strict=True) if fine]
-    edited = [line for line in edited if not phrase.spelled(line.text)]
+    good = phrase.apart([split(ipa) for ipa in edits], made_up=True)
+    edits = [ipa for ipa, fine in zip(edits, good, strict=True) if fine][:EDITS]
+    # an engine that takes text only must not read an edit's letters as the phrase either
+    read = phrase.apart(phrase.sounds([respell(ipa, code) for ipa in edits]))
+    edited = [Line(respell(ipa, code), "near", code, ipa) for ipa, fine in zip(edits, read, strict=True) if fine]
     known = vocabulary(phrase.language)["wake"]
-    sources = [_real(phrase, texts) for texts in (_words(phrase), _pairs(phrase), known, _rhymes(phrase))]
-    turns = itertools.zip_longest(sources[0], edited, sources[1], edited[len(edited) // 2 :], sources[2], sources[3])
-    return list(dict.fromkeys(line for turn in turns for line in turn if line is not None))[:count]
+    words, paired, others, rhymes = (
+        _real(phrase, texts) for texts in (_words(phrase), _pairs(phrase), known, _rhymes(phrase))
+    )
+    turns = itertools.zip_longest(words, edited[::2], paired, edited[1::2], others, rhymes)
+    return tuple(dict.fromkeys(line for turn in turns for line in turn if line is not None))
+
+
+def nears(phrase: Phrase, count: int) -> list[Line]:
+    """Up to `count` confusables, none of which is within phrase.margin of a pronunciation or holds one."""
+    return list(_all(phrase)[:count])

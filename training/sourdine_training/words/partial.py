@@ -60,12 +60,16 @@ def _words(phrase: Phrase) -> Iterator[str]:
 
 
 def partials(phrase: Phrase, count: int) -> list[Line]:
-    """Up to `count` pieces, none of which is within phrase.MARGIN of the phrase or holds it."""
+    """Up to `count` pieces, none of which is within phrase.margin of the phrase or holds it."""
     code = phrase.language.code
     texts = [text for text in dict.fromkeys(_words(phrase)) if not phrase.spelled(text)]
-    pieces = [piece for piece in dict.fromkeys(_pieces(phrase)) if not phrase.spelled(piece[0])]
-    worded = [Line(text, "partial", code) for text, fine in zip(texts, phrase.apart(phrase.sounds(texts))) if fine]
-    apart = phrase.apart([split(said) for _, said in pieces])
+    pieces = list(dict.fromkeys(_pieces(phrase)))
+    apart = phrase.apart(phrase.sounds(texts))
+    worded = [Line(text, "partial", code) for text, fine in zip(texts, apart, strict=True) if fine]
+    # both as it is said and as an engine reads it that takes text only
+    apart = phrase.apart([split(said) for _, said in pieces]) & phrase.apart(
+        phrase.sounds([text for text, _ in pieces])
+    )
     cut = [Line(text, "partial", code, said) for (text, said), fine in zip(pieces, apart, strict=True) if fine]
     turns = itertools.zip_longest(worded, cut)
     return [line for turn in turns for line in turn if line is not None][:count]

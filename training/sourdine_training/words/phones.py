@@ -68,6 +68,7 @@ _TAPPED = frozenset("tdTɾ")  # t and d of American "writer" and "rider" are one
 PLOSIVES = frozenset("pbtdkɡʧʤ")
 
 
+@lru_cache(maxsize=1 << 17)
 def split(ipa: str) -> tuple[str, ...]:
     """The phones of `ipa`, without stress, length, spaces and punctuation; what is no phone of ours is left out."""
     letters = unicodedata.normalize("NFD", "".join(c for c in ipa if c not in _IGNORED)).replace("c\u0327", "ç")

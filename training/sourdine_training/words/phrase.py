@@ -10,8 +10,10 @@ import numpy as np
 from .language import Language, language
 from .phones import VOWELS, Crowd, distance, split
 
-MARGIN = 0.7  # phone distance: nearer than this to any pronunciation, and nobody can tell whether it was said;
-PER_PHONE = 0.1  # or this much for each phone of it, where that is more
+# Phone distance within which something is still the phrase, to ears in a noisy room; and for each phone of it, where that
+# is more. Real words are said clearly by their own right, so they may come nearer than what is made up.
+MARGIN, PER_PHONE = 0.85, 0.1
+MADE_UP, MADE_UP_PER_PHONE = 1.1, 0.15
 ALIKE = 0.36  # phone distance of s and z, t and d, and closer
 INSIDE = 0.2  # the same, for the phrase found somewhere within longer speech
 
@@ -38,12 +40,12 @@ class Phrase:
         """The variants as phones, each once."""
         return list(dict.fromkeys(split(ipa) for ipa in self.variants))
 
-    @cached_property
-    def margin(self) -> float:
+    def margin(self, made_up: bool = False) -> float:
         """Phone distance within which something is still the phrase."""
-        return max(MARGIN, PER_PHONE * len(self.phones[0]))
+        least, each = (MADE_UP, MADE_UP_PER_PHONE) if made_up else (MARGIN, PER_PHONE)
+        return max(least, each * len(self.phones[0]))
 
-    def apart(self, sequences: Sequence[tuple[str, ...]]) -> np.ndarray:
+    def apart(self, sequences: Sequence[tuple[str, ...]], made_up: bool = False) -> np.ndarray:
         """Which sequences of phones are clearly not the phrase: bool [N].
 
         False when a whole sequence is within the margin of a pronunciation, or holds one almost exactly.
@@ -53,7 +55,7 @@ class Phrase:
         crowd = Crowd([_run(sequence) for sequence in sequences])
         good = np.ones(len(sequences), bool)
         for phones in map(_run, self.phones):
-            good &= crowd.distances(phones) >= self.margin
+            good &= crowd.distances(phones) >= self.margin(made_up)
             good &= crowd.distances(phones, inside=True) >= INSIDE
         return good
 

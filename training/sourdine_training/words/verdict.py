@@ -101,7 +101,7 @@ def _alternatives(phrase: Phrase, score: int) -> list[tuple[str, int]]:
     book = vocabulary(phrase.language)
     words = phrase.text.split()
     rest = words[1:] if words[0] in book["calls"] and len(words) > 1 else words
-    ideas = [" ".join([call, *rest]) for call in book["calls"]] + [" ".join(rest)]
+    ideas = [" ".join([call, *rest]) for call in book["calls"] if call not in rest] + [" ".join(rest)]
     told = [(idea, _score(_marks(Phrase(idea, phrase.language))[0])) for idea in ideas if idea != phrase.text]
     told += [(idea, _score(_marks(Phrase(idea, phrase.language))[0])) for idea in book["ideas"] if score < GOOD]
     better = [each for each in told if each[1] > score]

@@ -1,0 +1,221 @@
+"""What is said, and what must never be called something else."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import hibari
+import pytest
+
+from sourdine_board.mistake import Mistake
+from sourdine_training.words import KINDS, Line, Options, language, languages, pronounce
+from sourdine_training.words import lines as write
+from sourdine_training.words.language import vocabulary
+from sourdine_training.words.near import INVENTORY
+from sourdine_training.words.phones import CONSONANTS, NUMBER, VOWELS, split
+
+FEW = Options(positive=20, near=150, partial=40, running=80, speech=300)
+MORE = Options(positive=45, near=400, partial=70, running=150, speech=500)
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="French is read by espeak-ng")
+PHRASES = [("alexa", "en"), ("hey sourdine", "en"), pytest.param("dis sourdine", "fr", marks=needs_espeak)]
+
+
+lines = functools.cache(write)  # the tests ask for the same ones again and again
+
+
+def of(kind: str, told: list[Line]) -> list[Line]:
+    return [line for line in told if line.kind == kind]
+
+
+def holds(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
+    return any(longer[at : at + len(shorter)] == shorter for at in range(len(longer) - len(shorter) + 1))
+
+
+@pytest.mark.parametrize(("phrase", "code"), PHRASES)
+def test_nothing_but_positives_is_or_holds_the_phrase_in_any_pronunciation(phrase: str, code: str):
+    said = {split(ipa) for ipa in pronounce(phrase, code)}
+    others = [line for line in lines(phrase, code, MORE) if line.kind != "positive"]
+    # as an engine reads the text, all of it at once, and as one says the phonemes
+    heard = [*language(code).read([line.text for line in others]), *(line.phonemes for line in others if line.phonemes)]
+    assert not [ipa for ipa in heard if any(holds(split(ipa), each) for each in said)]
+    letters = ["".join(c for c in line.text.lower() if c.isalpha()) for line in others]
+    assert not [text for text in letters if phrase.replace(" ", "") in text]
+
+
+@pytest.mark.parametrize(("phrase", "code"), PHRASES)
+def test_more_lines_extend_fewer(phrase: str, code: str):
+    few, more = lines(phrase, code, FEW), lines(phrase, code, MORE)
+    for kind in KINDS:
+        assert of(kind, more)[: len(of(kind, few))] == of(kind, few)
+        assert len(of(kind, few)) < len(of(kind, more)) or kind == "positive"
+        assert len(set(of(kind, more))) == len(of(kind, more)) <= getattr(MORE, kind)
+    # and by kind, in this order
+    assert [line.kind for line in few] == sorted((line.kind for line in few), key=KINDS.index)
+
+
+def test_every_process_says_the_same():
+    script = "from sourdine_training.words import *; print(lines('jarvis', 'en', Options(30, 60, 20, 20, 20), seed=7))"
+    told = lines("jarvis", "en", Options(30, 60, 20, 20, 20), seed=7)
+    env = {**os.environ, "PYTHONHASHSEED": "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"}
+    elsewhere = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert elsewhere.stdout.strip() == str(told)
+
+
+def test_the_seed_draws_the_sentences_and_nothing_else():
+    one, two = lines("alexa", "en", FEW, seed=1), lines("alexa", "en", FEW, seed=2)
+    for kind in ("positive", "near", "partial"):
+        assert of(kind, one) == of(kind, two)
+    assert of("speech", one) != of("speech", two)
+    assert of("running", one) != of("running", two)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "likes"),
+    [
+        ("alexa", {"alexis", "election", "texas", "lex"}),
+        ("jarvis", {"service", "harvest", "charges", "travis"}),
+        ("computer", {"commuter", "complete", "competitor", "computing"}),
+        ("view glass", {"few grass", "you glass", "glass"}),
+    ],
+)
+def test_what_people_confuse_is_among_the_confusables(phrase: str, likes: set[str]):
+    told = lines(phrase, "en", Options(1, 600, 80, 1, 1))
+    assert likes <= {line.text for line in told}
+
+
+def test_parts_of_a_phrase_are_said_alone_and_in_the_wrong_order():
+    told = {line.text for line in of("partial", lines("hey sourdine", "en", FEW))}
+    assert {"hey", "sourdine", "sourdine hey"} <= told
+    assert any(text.startswith("hey ") and text != "hey sourdine" for text in told)
+    ipa = {line.phonemes for line in of("partial", lines("computer", "en", FEW))}
+    assert {"kəmpjˈu", "jˈuTəɹ"} <= ipa
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"),
+    # hibari's documentation gives the first two; the CMU dictionary AH0 L EH1 K S AH0 and JH AA1 R V IH0 S
+    [("hello there", "həlˈO ðˈɛɹ"), ("hello there", "həlˈQ ðˈɛː"), ("alexa", "əlˈɛksə"), ("jarvis", "ʤˈɑɹvɪs")],
+)
+def test_pronunciations_are_the_dictionarys(phrase: str, said: str):
+    assert said in pronounce(phrase)[:2]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"),
+    [
+        ("jarvis", "ʤˈarvis"),  # Italy
+        ("alexa", "alˈeksa"),  # Spain
+        ("computer", "kəmpjˈutəɹ"),  # t, not a tap
+        ("hey google", "ˈA ɡˈuɡᵊl"),  # no h
+        ("hey sourdine", "hˈA suɹdˈin"),  # rarely read aloud: as in French
+    ],
+)
+def test_accents_are_among_the_variants(phrase: str, said: str):
+    assert said in pronounce(phrase)
+
+
+@pytest.mark.parametrize(("phrase", "code"), PHRASES)
+def test_an_engine_can_say_every_phoneme(phrase: str, code: str):
+    letters = set(json.loads((Path(hibari.__file__).parent / "assets" / "vocab.json").read_text()))
+    told = lines(phrase, code, MORE)
+    assert {c for line in told for c in line.phonemes} <= letters
+    assert all(split(line.phonemes) for line in told if line.phonemes)
+
+
+@pytest.mark.parametrize(("phrase", "code"), PHRASES)
+def test_positives_are_the_phrase_and_mostly_as_usual(phrase: str, code: str):
+    told, variants = of("positive", lines(phrase, code, FEW)), pronounce(phrase, code)
+    assert told[0] == Line(phrase, "positive", code, variants[0])
+    assert {line.text.rstrip(".,!?") for line in told} == {phrase}
+    assert {line.phonemes.rstrip(".,!?") for line in told} <= set(variants)
+    counts = [sum(line.phonemes.rstrip(".,!?") == ipa for line in told) for ipa in variants]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_a_phrase_may_be_respelt_for_engines_that_take_text():
+    told = of("positive", lines("hey sourdine", "en", Options(10, 0, 0, 0, 0, respelt=("hey soor deen",))))
+    assert {line.text.rstrip(".,!?") for line in told} == {"hey sourdine", "hey soor deen"}
+
+
+@pytest.mark.parametrize("code", ["en", pytest.param("fr", marks=needs_espeak)])
+def test_speech_is_long_and_varied_and_holds_every_phone(code: str):
+    told = of("speech", lines("computer" if code == "en" else "ordinateur", code, Options(1, 1, 1, 1, 3000)))
+    assert len(told) == 3000
+    assert len({word for line in told for word in line.text.lower().split()}) > 3000
+    sound = {phone for ipa in language(code).read([line.text for line in told[:600]]) for phone in split(ipa)}
+    assert set(INVENTORY[code]) <= sound
+
+
+@pytest.mark.parametrize("code", ["en", "fr"])
+def test_every_slot_of_a_template_is_known(code: str):
+    book = vocabulary(languages()[code])
+    known = {*book["slots"], "word", "names", "greetings", "x"}
+    texts = [
+        *book["carriers"],
+        *book["speech"],
+        *book["words"],
+        *(text for each in book["slots"].values() for text in each),
+    ]
+    asked = {name for text in texts for name in text.replace("}", "{").split("{")[1::2]}
+    assert asked <= known
+    assert all("{x}" in carrier for carrier in book["carriers"])
+
+
+@pytest.mark.parametrize(
+    ("phrase", "code", "advice"),
+    [
+        ("", "en", "empty"),
+        ("   ", "en", "empty"),
+        ("agent 47", "en", "spell the numbers"),
+        ("hey @home", "en", "spell it"),
+        ("привет", "en", "spell it"),
+        ("hey --", "en", "without letters"),
+        ("one two three four five six seven", "en", "one to four"),
+        ("alexa", "xx", "en (English)"),
+    ],
+)
+def test_what_cannot_be_read_is_a_mistake_with_advice(phrase: str, code: str, advice: str):
+    with pytest.raises(Mistake) as told:
+        lines(phrase, code)
+    assert advice in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_french_without_its_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Mistake, match="espeak-ng"):
+        pronounce("dis sourdine", "fr")
+
+
+@needs_espeak
+def test_french_is_as_espeak_reads_it():
+    alone = subprocess.run(["espeak-ng", "-v", "fr-fr", "-q", "--ipa", "ok maison"], capture_output=True, text=True)
+    assert pronounce("ok maison", "fr")[0] == alone.stdout.strip()
+    assert "(" not in "".join(pronounce("hey facebook", "fr"))  # espeak-ng marks English words
+
+
+@needs_espeak
+def test_what_is_read_together_is_read_as_if_alone():
+    texts = ["les", "amis", "Tu as vu ? Oui.", "c'est-à-dire", "l'école"]
+    assert language("fr").read(texts) == [language("fr").read([text])[0] for text in texts]
+
+
+def test_phones_are_vowels_or_consonants():
+    assert set(NUMBER) == {*VOWELS, *CONSONANTS}
+    assert split("hˈA sˈWədˌiːn!") == ("h", "A", "s", "W", "ə", "d", "i", "n")
+    assert split("mɛzˈɔ\u0303 dʒ") == ("m", "ɛ", "z", "ɔ\u0303", "ʤ")
+
+
+def test_ordinary_speech_is_the_same_for_every_phrase():
+    """So that voices say it once for all; a sentence that holds the phrase gives its place to another."""
+    one, two = (of("speech", lines(phrase, "en", FEW)) for phrase in ("alexa", "hey sourdine"))
+    assert one == two
+    timed = of("speech", lines("timer", "en", FEW))
+    assert len(timed) == len(one)
+    replaced = [(a.text, b.text) for a, b in zip(one, timed, strict=True) if a != b]
+    assert replaced
+    assert all("timer" in a and "timer" not in b for a, b in replaced)
