@@ -27,7 +27,7 @@ PLATFORM = {"machine", "time", "select", "socket", "gc", "esp32", "network", "os
 # Methods of our own parts, which are read where they are made.
 OURS = {"app.turn:read", "app.__init__:load", "mic.read:readinto", "speaker.step:write", "talk.begin:open"}
 # The chip's name; loading a model, and its tensors' own read(), write(): memory, at boot.
-LOADS = {"pins", "flatbuffer", "graph", "layers", "operators", "plan", "quantize", "tables", "tflite"}
+LOADS = {"pins", "flatbuffer", "graph", "layers", "operators", "plan", "quantize", "tables", "tflite", "verifier"}
 TEXT = {"_tone", "main"}  # functions that end before there is a heartbeat, or after it
 
 
