@@ -72,6 +72,13 @@ class Net:
         for kernel, table in self._starts:
             kernel(self._arena, NOTHING, table)
 
+    def _ask_room(self, plan, features):
+        """Ask `plan` for the room of `features`; gives what _take_places() gets once addresses are known."""
+        raise NotImplementedError
+
+    def _take_places(self, places):
+        raise NotImplementedError
+
 
 class Model(Net):
     """A spotter: takes `stride` features a step, all at once or one by one, and is done with it before it returns."""

@@ -5,8 +5,10 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nets import second_stage
 from sourdine_board.mistake import Mistake
 from sourdine_tools.chip import budget, history, mpy, report, workload
 from sourdine_tools.chip.core import Core
@@ -92,6 +94,38 @@ def test_the_sound_is_the_same_on_every_computer_and_has_every_kind():
         max(map(max, blocks[i : i + workload.SECTION])) for i in range(workload.LEAD, len(blocks), workload.SECTION)
     ]
     assert loudest == [0, 19, 9749, 49110]
+
+
+# The second stage
+
+
+def heard():
+    """Features that fill a second stage, none of them 0, with which multiplying is skipped."""
+    random = np.random.default_rng(0)
+    return [random.integers(-100, 128, 40).astype(np.int8).tobytes() for _ in range(150)]
+
+
+@pytest.mark.parametrize("channels", [16, 96])
+def test_no_slice_of_a_second_stage_takes_longer_than_8_ms(channels):
+    """Of some 160,000 and of nearly a million multiplications, on the slower chip, as modelled."""
+    data = second_stage(np.random.default_rng(3), channels=channels)
+    with Core(budget.ARCH, counting=True) as core:
+        verifier, slices = workload.answer(core, mpy.deployed(budget.ARCH), data, heard())
+    figures = budget._second("big", verifier, slices)
+    assert figures["slices"] == verifier.slices == round(figures["answer_ms"] / 10)
+    assert 1 < figures["longest_ms_esp32"] < 8
+    assert figures["slices"] <= 1.2 * figures["ms_esp32"] / 3 + 1  # they are well filled
+
+
+def test_a_second_stage_has_its_own_table(figures, tmp_path):
+    named = {"version": 1, "verify": {"model": "hush.verify.tflite"}}
+    (tmp_path / "hush.sourdine.json").write_text(json.dumps(named))
+    (tmp_path / "hush.verify.tflite").write_bytes(second_stage(np.random.default_rng(3), 30, channels=2))
+    (tmp_path / "hush.tflite").write_bytes(budget.find("alexa").read_bytes())
+    measured = {"date": "", "commit": ""} | budget.measure([str(tmp_path / "hush.tflite")])
+    assert "Second stage, when the first one fires" in report.text(measured)
+    assert measured["flash"]["models"] > figures["flash"]["models"]
+    assert "Second stage" not in report.text(figures)
 
 
 # The figures

@@ -193,7 +193,9 @@ def test_french_without_its_reader_says_what_to_install(monkeypatch: pytest.Monk
 
 @needs_espeak
 def test_french_is_as_espeak_reads_it():
-    alone = subprocess.run(["espeak-ng", "-v", "fr-fr", "-q", "--ipa", "ok maison"], capture_output=True, text=True)
+    alone = subprocess.run(
+        ["espeak-ng", "-v", "fr-fr", "-q", "--ipa", "ok maison"], capture_output=True, text=True, check=True
+    )
     assert pronounce("ok maison", "fr")[0] == alone.stdout.strip()
     assert "(" not in "".join(pronounce("hey facebook", "fr"))  # espeak-ng marks English words
 

@@ -16,12 +16,13 @@ from typing import Any
 
 from sourdine import spec, tables
 from sourdine.flatbuffer import ModelError
+from sourdine.verifier import Verifier
 from sourdine_board.mistake import Mistake
 from sourdine_tools.chip import mpy, workload
 from sourdine_tools.chip.core import Core
 from sourdine_tools.chip.pipeline import HERTZ, UNCERTAINTY
 from sourdine_tools.progress import Progress, quiet
-from sourdine_tools.release import FIRMWARE, Release, model_files, model_names
+from sourdine_tools.release import FIRMWARE, Release, added_files, model_files, model_names
 
 ARCH = "xtensawin"
 CORES = {"s3": "lx7", "esp32": "lx6"}  # board → its core, as pipeline.py knows it
@@ -73,10 +74,16 @@ def measure(models: Sequence[str], build: str = "", tell: Progress = quiet) -> d
     build   whose kernels, as kernels() takes it
     """
     files = {path.stem: path for path in map(find, models)}
+    beside = {name: added_files(path.with_suffix(".sourdine.json"))[1:] for name, path in files.items()}
+    seconds = {name: paths[0] for name, paths in beside.items() if paths}
     codes = kernels(build)
     with Core(ARCH, counting=True) as core:
         try:
             trace = workload.run(core, codes, {name: path.read_bytes() for name, path in files.items()}, None, tell)
+            second = [
+                _second(name, *workload.answer(core, codes, path.read_bytes(), trace.features))
+                for name, path in seconds.items()
+            ]
         except ModelError as error:
             raise Mistake(f"this model cannot run on the board: {error}") from error
     frame = cost(trace.calls, trace.frames)
@@ -97,10 +104,11 @@ def measure(models: Sequence[str], build: str = "", tell: Progress = quiet) -> d
         "frame": frame,
         "stages": stages(trace),
         "models": nets,
+        "second": second,
         "interpreter": interpreter,
         "heap": _heap(trace, files.values()),
         "native_code": _native(build),
-        "flash": _flash(files.values(), build),
+        "flash": _flash([*files.values(), *seconds.values()], build),
     }
     for board in CORES:
         busy = frame[f"ms_{board}"] + sum(net[f"ms_{board}"] / net["stride"] for net in nets)
@@ -182,6 +190,21 @@ def _net(name: str, net: workload.Net) -> dict[str, Any]:
         **cost(net.calls, net.inferences),
         "parts": rows,
     }
+
+
+def _second(name: str, verifier: Verifier, slices: list[list[workload.Call]]) -> dict[str, Any]:
+    """A second stage: what its longest slice takes, and how many frames its answer."""
+    found = {
+        "model": name,
+        "macs": verifier.macs,
+        "slices": len(slices),
+        "answer_ms": len(slices) * FRAME_S * 1e3,
+        "bytes": held(verifier),
+    }
+    for board, core in CORES.items():
+        ms = [sum(getattr(call, core) for call in calls) / HERTZ * 1e3 * SILICON[board] for calls in slices]
+        found |= {f"ms_{board}": round(sum(ms), 4), f"longest_ms_{board}": round(max(ms), 4)}
+    return found
 
 
 def _interpreter(trace: workload.Trace) -> dict[str, Any]:

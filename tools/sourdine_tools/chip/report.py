@@ -24,6 +24,7 @@ def tables(figures: dict[str, Any]) -> list[Table]:
     return [
         _stages(figures),
         *(_operators(net) for net in figures["models"]),
+        *([_second(figures)] if figures["second"] else []),
         _load(figures),
         _targets(figures),
         _bytes(figures),
@@ -67,6 +68,22 @@ def _operators(net: dict[str, Any]) -> Table:
     rows.append(["all", "", *_costs(net), f"{net['macs']:,}", ""])
     title = f"{net['model']}, per inference: every {net['stride']} frames"
     return title, ["operator", "kernel", *_COSTS, "MACs", "each"], rows
+
+
+def _second(figures: dict[str, Any]) -> Table:
+    """Modelled; the interpreter's share is not in it."""
+    rows = [
+        [
+            net["model"],
+            "one slice a frame",
+            *(f"{net[key]:,}" for key in ("macs", "bytes", "slices")),
+            *(f"{net[f'longest_ms_{board}']:.2f}" for board in ("s3", "esp32")),
+            f"{net['answer_ms']:.0f}",
+        ]
+        for net in figures["second"]
+    ]
+    head = ["model", "", "MACs", "heap", "slices", "longest, S3 ms", "longest, ESP32 ms", "answer after ms"]
+    return "Second stage, when the first one fires", head, rows
 
 
 _COSTS = ["calls", "instructions", "worst", "S3 ms", "ESP32 ms"]

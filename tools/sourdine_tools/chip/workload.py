@@ -19,6 +19,7 @@ from sourdine import dsp, operators, spec
 from sourdine import plan as plans
 from sourdine.plan import Plan
 from sourdine.tflite import Model
+from sourdine.verifier import Verifier
 from sourdine_tools.chip.core import Core
 from sourdine_tools.chip.pipeline import cycles
 from sourdine_tools.progress import Progress, quiet
@@ -74,6 +75,7 @@ class Trace:
     calls: list[Call]
     frames: int
     nets: dict[str, Net]
+    features: list[bytes]  # of each frame, as the nets took them
 
 
 def run(
@@ -94,6 +96,7 @@ def run(
         nets = {name: meter.load(data) for name, data in models.items()}
         words, samples = array("i", bytes(4 * spec.HOP)), array("h", bytes(2 * spec.HOP))
         calls: list[Call] = []
+        heard: list[bytes] = []
         frames = 0
         sound = list(blocks()) if sound is None else sound
         for number, block in enumerate(sound):
@@ -106,6 +109,7 @@ def run(
             if features is None:
                 continue
             calls += noted
+            heard.append(bytes(features))
             frames += 1
             for net in nets.values():
                 with meter.noting(net.inferences) as noted:
@@ -114,7 +118,28 @@ def run(
     tell(len(sound), len(sound), "counting")
     for net in nets.values():
         net.calls = [call for call in net.calls if call.index < net.inferences]
-    return Trace(frontend, calls, frames, nets)
+    return Trace(frontend, calls, frames, nets, heard)
+
+
+def answer(core: Core, kernels: Kernels, data: bytes, heard: Sequence[bytes]) -> tuple[Verifier, list[list[Call]]]:
+    """A second stage, and the calls of each slice of its answer about these features, over and over till it is full.
+
+    Raises ModelError for one that cannot run.
+    """
+    meter = Meter(core, kernels)
+    with meter.installed():
+        verifier = Verifier(data)
+        for i in range(verifier.stride):
+            verifier.remember(heard[i % len(heard)])
+        with meter.noting(0):
+            verifier.begin()
+        slices: list[list[Call]] = []
+        said = -1
+        while said < 0:
+            with meter.noting(len(slices)) as noted:
+                said = verifier.advance()
+            slices.append(noted)
+    return verifier, slices
 
 
 class Meter:

@@ -19,7 +19,7 @@ from sourdine_training.evaluate.corpus import COUNTED, KINDS, Recording
 from sourdine_training.evaluate.sound import RATE
 from sourdine_training.store import Store, digest, key
 
-VERSION = 1  # of how reels are made: another one makes every reel again
+VERSION = 2  # of how reels are made: another one makes every reel again
 LEAD_S, TAIL_S, GAP_S = 2.0, 1.5, 0.3
 CLIPS = 40  # positives a reel
 STREAM_BYTES = 2_400_000  # of files a stream, so about five minutes of most codecs

@@ -115,8 +115,10 @@ def floor(clip: Sound, length: int, rng: np.random.Generator) -> Sound:
     noise = np.fft.irfft(
         np.fft.rfft(rng.normal(0, 1, length)) * np.interp(bins, np.arange(len(spectrum)), spectrum), length
     )
-    level = min(np.sqrt(np.median(np.sort(power)[: len(quiet)])), np.sqrt(power.max() * 1e-3))
-    return (noise / (noise.std() + 1e-9) * max(level, FAINT)).astype(np.float32)
+    level = float(min(np.sqrt(np.median(np.sort(power)[: len(quiet)])), np.sqrt(power.max() * 1e-3)))
+    if level < FAINT:
+        return rng.normal(0, FAINT, length).astype(np.float32)
+    return (noise / noise.std() * level).astype(np.float32)
 
 
 def brown(length: int, rng: np.random.Generator) -> Sound:

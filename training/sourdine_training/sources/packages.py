@@ -8,6 +8,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sourdine_board.mistake import Mistake
@@ -80,3 +81,32 @@ def _unpack(archive: Path, folder: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", archive, folder], check=True, capture_output=True, env={**os.environ})
     else:
         raise Mistake(f"{archive.name} is no package that this knows: expected .whl, .tgz or .deb")
+
+
+def unpacked(names: Sequence[str], store: Store) -> Path:
+    """One folder with Debian packages and all they need that is not installed, as the system's root would have them.
+
+    Raises Mistake as fetch does.
+    """
+    needed = _not_installed(names)
+    folder = store.path("packages", key("together", needed))
+    if not folder.exists():
+        parts = [fetch("deb", name, "", None, store) for name in needed]
+        with store.writing(folder) as whole:
+            for part in parts:
+                shutil.copytree(part, whole, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def _not_installed(names: Sequence[str]) -> list[str]:
+    without = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    command = ["apt-cache", "depends", "--recurse", *(f"--no-{each}" for each in without), *names]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+        there = subprocess.run(["dpkg-query", "-W", "-f", "${Package} "], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise Mistake(f"{names[0]} needs {CLIENTS['deb']}: install it otherwise and run this again") from None
+    if listed.returncode:
+        raise Mistake(f"Debian's registry has no {' and '.join(names)}: apt-get update, then run this again")
+    wanted = {line.strip() for line in listed.stdout.splitlines() if line[:1].strip() and line[0] not in "<|"}
+    return sorted(name for name in (wanted - set(there.stdout.split())) | set(names) if ":" not in name)

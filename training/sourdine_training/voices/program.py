@@ -1,5 +1,7 @@
-"""Speech from a program that writes a WAV file."""
+"""Speech from a program that writes a WAV file: one that is installed, or Debian's, unpacked and not installed."""
 
+import os
+import shutil
 import subprocess
 import tempfile
 from functools import lru_cache
@@ -7,9 +9,18 @@ from pathlib import Path
 
 import soundfile
 
+from sourdine_board.mistake import Mistake
+
+from ..sources.packages import unpacked
+from ..store import Store
 from .engine import Sound, Unspoken
 
 PATIENCE_S = 60
+PACKAGES = {  # program → Debian's packages of it, with their voices
+    "flite": ("flite",),
+    "espeak-ng": ("espeak-ng",),
+    "festival": ("festival", "festvox-kallpc16k", "festvox-us-slt-hts"),
+}
 
 
 def spoken(command: list[str], text: str | None = None) -> Sound:
@@ -20,14 +31,10 @@ def spoken(command: list[str], text: str | None = None) -> Sound:
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "said.wav"
         try:
-            done = subprocess.run(
-                [word.replace("{wav}", str(wav)) for word in command],
-                input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-            )  # fmt: skip
+            done = _run([word.replace("{wav}", str(wav)) for word in command], text)
             if done.returncode or not wav.exists():
-                raise Unspoken(
-                    f"{command[0]} could not: {(done.stderr.strip() or 'it wrote nothing').splitlines()[-1]}"
-                )
+                why = (done.stderr.strip() or "it wrote nothing").splitlines()[-1]
+                raise Unspoken(f"{command[0]} could not: {why}")
             samples, rate = soundfile.read(wav, dtype="float32")
         except (subprocess.TimeoutExpired, soundfile.LibsndfileError) as error:
             raise Unspoken(f"{command[0]} could not: {error}") from error
@@ -36,9 +43,35 @@ def spoken(command: list[str], text: str | None = None) -> Sound:
 
 @lru_cache
 def answer(*command: str) -> str:
-    """What a program prints, "" when it is not there."""
+    """What a program prints, "" when it cannot be had."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    except FileNotFoundError:
+        done = _run(list(command))
+    except (OSError, Mistake):
         return ""
-    return done.stdout or done.stderr
+    return "" if done.returncode == 127 else done.stdout or done.stderr  # 127: a library is missing
+
+
+def _run(command: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+    start, environment = _found(command[0])
+    return subprocess.run(
+        [*start, *command[1:]], input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        env=environment,
+    )  # fmt: skip
+
+
+@lru_cache
+def _found(name: str) -> tuple[list[str], dict[str, str]]:
+    """How to start a program, and its environment. Raises Mistake when it is not here and cannot be fetched."""
+    if shutil.which(name):
+        return [name], dict(os.environ)
+    root = unpacked(PACKAGES[name], Store())
+    libraries = [
+        str(folder) for folder in sorted(root.glob("usr/lib/*-linux-gnu*")) + sorted(root.glob("lib/*-linux-gnu*"))
+    ]
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
+    if data := sorted(root.glob("usr/lib/*/espeak-ng-data")):
+        environment["ESPEAK_DATA_PATH"] = str(data[0].parent)
+    start = [str(root / "usr/bin" / name)]
+    if name == "festival":
+        start += ["--libdir", str(root / "usr/share/festival")]
+    return start, environment

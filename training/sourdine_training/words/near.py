@@ -43,11 +43,11 @@ def tail(ipa: str) -> tuple[str, ...]:
 
 
 class Neighbourhood:
-    """The common words of a language by sound."""
+    """The `most` commonest words of a language by sound."""
 
-    def __init__(self, code: str):
+    def __init__(self, code: str, most: int):
         told = {word: ipa for word, ipa in language(code).lexicon().items() if len(word) > 1 or word in "aiày"}
-        self.sounds = {word: split(ipa) for word, ipa in told.items() if split(ipa)}
+        self.sounds = {word: split(ipa) for word, ipa in itertools.islice(told.items(), most) if split(ipa)}
         self.words = list(self.sounds)  # the most frequent first
         self._tails = Crowd([tail(told[word]) for word in self.words])
         self._crowd = Crowd(list(self.sounds.values()))
@@ -75,9 +75,9 @@ class Neighbourhood:
 
 
 @lru_cache(maxsize=4)
-def neighbourhood(code: str) -> Neighbourhood:
+def neighbourhood(code: str, most: int = 40000) -> Neighbourhood:
     """The neighbourhood of the language called `code`."""
-    return Neighbourhood(code)
+    return Neighbourhood(code, most)
 
 
 def _words(phrase: Phrase) -> Iterator[str]:
@@ -97,17 +97,16 @@ def _words(phrase: Phrase) -> Iterator[str]:
                     yield " ".join([*words[:place], kin[place][rank], *words[place + 1 :]])
 
 
-def pairs(phrase: Phrase, width: int) -> list[tuple[float, str, str]]:
+def pairs(phrase: Phrase, near: Neighbourhood, width: int) -> list[tuple[float, str, str]]:
     """Two words that together sound like the phrase, nearest first, one of each sound: (phone distance, one, two).
 
     The phrase is cut at every place; `width` words like either part are combined.
     """
-    code = phrase.language.code
     told: dict[tuple[str, ...], tuple[float, str, str]] = {}
     for phones in phrase.phones[:2]:
-        for left, right in neighbourhood(code).halves(phones, width):
+        for left, right in near.halves(phones, width):
             for (one, a), (two, b) in itertools.product(left, right):
-                sound = phrase.sound(f"{one} {two}")
+                sound = near.sounds[one] + near.sounds[two]
                 told[sound] = min(told.get(sound, (9.0, "", "")), (round(a + b, 3), one, two))
     return sorted(told.values())
 
@@ -115,7 +114,7 @@ def pairs(phrase: Phrase, width: int) -> list[tuple[float, str, str]]:
 def _pairs(phrase: Phrase) -> Iterator[str]:
     """Pairs of words, none of which comes too often."""
     used: Counter[str] = Counter()
-    for _, one, two in pairs(phrase, 25):
+    for _, one, two in pairs(phrase, neighbourhood(phrase.language.code), 25):
         if max(used[one], used[f" {two}"]) < 5:
             used.update((one, f" {two}"))
             yield f"{one} {two}"

@@ -11,6 +11,7 @@ from .phrase import Phrase
 GOOD = 50  # a phrase that scores less is not advised
 SAME = 0.15  # phone distance within which two spellings are one phrase: "okay", "ok"
 RARER = 0.4
+KNOWN = 8000  # rivals are looked for among as many of the commonest words
 IDIOM = 5.0  # zipf of what everybody says every day
 _SYLLABLES = {1: 0.0, 2: 0.4, 3: 0.85, 4: 1.0, 5: 1.0, 6: 0.8}  # more are tiring to say
 _LOUD = PLOSIVES | frozenset("szʃʒ")  # short or bright sounds, which stand out of noise
@@ -48,8 +49,8 @@ def _clip(value: float) -> float:
 
 def _rivals(phrase: Phrase) -> list[tuple[float, str]]:
     """(distance, text) of what sounds like the phrase; rare texts count as further, RARER for a tenth of the uses."""
-    code, told = phrase.language.code, neighbourhood(phrase.language.code).nearest(phrase.phones[0], 60)
-    told += [(f"{one} {two}", apart) for apart, one, two in pairs(phrase, 6)]
+    code, near = phrase.language.code, neighbourhood(phrase.language.code, KNOWN)
+    told = near.nearest(phrase.phones[0], 60) + [(f"{one} {two}", apart) for apart, one, two in pairs(phrase, near, 6)]
     told = [(text, apart) for text, apart in told if not phrase.spelled(text) and apart > SAME]
     return sorted((apart + RARER * max(0.0, 6.0 - zipf(text, code)), text) for text, apart in told)
 
