@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sourdine_board.mistake import Mistake
+from sourdine_training.sources.recorded import PACKAGES, missing
 from sourdine_training.store import Store
+from sourdine_training.voices.speak import ROOM, SILENT, SOUND
 
 if TYPE_CHECKING:
     from sourdine_training.recipe import Recipe
@@ -47,12 +49,12 @@ def plan(recipe: "Recipe", sayings: "Sequence[Saying]", store: Store, workers: i
     new = [saying for saying in sayings if not _spoken(saying, store)]
     speaking = sum(_seconds(saying) for saying in new) / workers
     sound = sum(LASTS[saying.line.kind] for saying in new)
-    fetched = not (store.root / "recorded").exists()
+    fetched = len(missing(store)) / len(PACKAGES) if recipe.recordings else 0.0
     pools, fit, verify = recipe.pools, recipe.fit, recipe.fit_verifier
     windows = pools.positives + pools.others + pools.valid_positives + pools.valid_others
     seconds = 3600 * (pools.hours + pools.valid_hours)
     return [
-        Part("recordings", FETCHED_S * fetched, FETCHED_BYTES * fetched),
+        Part("recordings", FETCHED_S * fetched, round(FETCHED_BYTES * fetched)),
         Part("voices", speaking, round(sound * CLIP_BYTES)),
         Part(
             "scenes",
@@ -91,12 +93,13 @@ def duration(seconds: float) -> str:
 
 
 class Journey:
-    """Where a run is: stages in turn, each with a progress of its own, told as one."""
+    """Where a run is: stages in turn, each with a progress of its own, told as one that never goes back."""
 
     def __init__(self, parts: Sequence[Part], tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts = {part.stage: max(part.seconds, 1.0) for part in parts}
         self._tell, self._clock = tell, clock
         self._left = dict(self._parts)  # planned seconds of stages that are not done
+        self._share = 0.0
 
     def stage(self, name: str) -> Callable[[int, int, str], None]:
         """Begin a stage: its progress(done, total, what). The stages before it are over."""
@@ -112,18 +115,20 @@ class Journey:
             left = planned * (1 - share) if share < EARLY else spent * (1 - share) / share
             after = sum(self._left.values()) - self._left.get(name, 0.0)
             whole = sum(self._parts.values())
-            self._tell((whole - after - planned * (1 - share)) / whole, left + after, f"{name}: {what}")
+            self._share = max(self._share, 1 - (after + planned * (1 - share)) / whole)
+            self._tell(self._share, left + after, f"{name}: {what}")
 
         progress(0, 1, "begins")
         return progress
 
 
 def _spoken(saying: "Saying", store: Store) -> bool:
+    """Whether there is nothing left to say. What is there already counts as used, so making room spares it."""
     try:
         key = saying.key
     except Mistake:  # its engine is missing
         return True
-    return any((store.root / "voices" / key[:2] / f"{key}{suffix}").exists() for suffix in (".flac", ".none"))
+    return any(store.path(ROOM, key, suffix).exists() for suffix in (SOUND, SILENT))
 
 
 def _seconds(saying: "Saying") -> float:

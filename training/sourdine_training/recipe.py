@@ -96,6 +96,13 @@ def settled(recipe: Recipe, force: bool = False) -> Recipe:
         raise Mistake('there is no phrase to train: name it in quotes, as in `sourdine train "hey sourdine"`')
     if recipe.seeds < 1:
         raise Mistake(f"{recipe.seeds} seeds train nothing: choose 1 or more")
+    if recipe.seed < 0:
+        raise Mistake(f"{recipe.seed} cannot be a seed: choose 0 or more")
+    for name, net in (("net", recipe.net), ("verifier", recipe.verifier)):
+        try:
+            net.stack()
+        except ValueError as error:
+            raise Mistake(f"[{name}]: kernels, strides and filters hold one entry for each block: {error}") from error
     found = tuple(str(voice) for path in recipe.data for voice in folders.piper(Path(path)))
     own = dataclasses.replace(recipe.voices, piper_voices=(*recipe.voices.piper_voices, *found))
     said = dataclasses.replace(recipe.words, force=recipe.words.force or force)

@@ -22,13 +22,14 @@ from sourdine_training.executor import Executor
 from sourdine_training.material import SPLITS, Material, code
 from sourdine_training.memory import Peak
 from sourdine_training.plan import Journey, Part, Tell, check, duration, plan
-from sourdine_training.recipe import Recipe
+from sourdine_training.recipe import Recipe, parsed
 from sourdine_training.sources import folders
 from sourdine_training.sources.recorded import recorded
 from sourdine_training.store import LIMIT, Store, key
 
 log = logging.getLogger("sourdine_training")
 RECIPE, DATA, LOG, SUMMARY = "recipe.toml", "data.csv", "log.txt", "summary.json"
+ALOUD = 10  # warnings that are said; all of them are in the log
 
 
 @dataclass
@@ -174,7 +175,7 @@ class Run:
     def _write_recipe(self) -> None:
         """The whole recipe, so that the folder says how it was made. Mistake when it holds another word's."""
         path = self.folder / RECIPE
-        if path.exists() and f"phrase = {json.dumps(self.recipe.phrase, ensure_ascii=False)}\n" not in path.read_text():
+        if path.exists() and parsed(path).get("phrase") != self.recipe.phrase:
             raise Mistake(f"{self.folder} holds the training of another phrase: choose another --out, or remove it")
         self._write(RECIPE, self.recipe.text())
 
@@ -191,13 +192,29 @@ class Run:
                 ) from None
             writer = logging.StreamHandler(file)
             writer.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-            log.addHandler(writer)
+            aloud = _Aloud(self.say)
+            for handler in (writer, aloud):
+                log.addHandler(handler)
             before, log.level = log.level, logging.INFO
             try:
                 yield
             finally:
-                log.removeHandler(writer)
+                for handler in (writer, aloud):
+                    log.removeHandler(handler)
                 log.setLevel(before)
+
+
+class _Aloud(logging.Handler):
+    """Says what is left out, and not only in the log."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say, self._left = say, ALOUD
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._left:
+            self._left -= 1
+            self._say(f"mind: {record.getMessage()}{'' if self._left else f' (and more: see {LOG})'}")
 
 
 def written(recipe: Recipe, store: Store) -> tuple[words.Verdict, list[words.Line]]:

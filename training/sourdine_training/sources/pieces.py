@@ -13,6 +13,7 @@ from sourdine_training.sources import audio
 from sourdine_training.sources.audio import RATE, Sound
 from sourdine_training.store import Store
 
+ROOM = "recorded"  # in the store
 FORM = 2  # counts up when the same files would be cut otherwise
 LONGEST_S = 60
 GAP_S = {"speech": 0.4, "music": 0.0, "ambience": 0.1}  # between what is joined
@@ -48,7 +49,7 @@ def joined(
 
     Files that cannot be read are named in the log at `level`, and left out.
     """
-    folder = store.path("recorded", key)
+    folder = store.path(ROOM, key)
     if not folder.exists():
         with store.writing(folder) as scratch:
             scratch.mkdir()

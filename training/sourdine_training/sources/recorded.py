@@ -18,7 +18,7 @@ from pathlib import Path
 from sourdine_board.mistake import Mistake
 from sourdine_training.executor import Executor
 from sourdine_training.sources import audio, packages
-from sourdine_training.sources.pieces import FORM, Group, Recording, joined
+from sourdine_training.sources.pieces import FORM, ROOM, Group, Recording, joined
 from sourdine_training.store import Store, key
 
 HELD_LANGUAGES = {"it", "el", "da", "nl", "lt", "uk"}  # their speakers validate
@@ -101,6 +101,11 @@ def recorded(
     return found
 
 
+def missing(store: Store) -> list[Package]:
+    """What recorded() would have to fetch."""
+    return [each for each in PACKAGES if not store.path(ROOM, _content(each)).exists()]
+
+
 def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
     """(split, kind, source) → hours, sorted."""
     total: dict[tuple[str, str, str], float] = defaultdict(float)
@@ -111,12 +116,16 @@ def hours(recordings: list[Recording]) -> dict[tuple[str, str, str], float]:
 
 def _package(store: Store, package: Package) -> tuple[list[Recording], str]:
     """The pieces of one package; or nothing, and why."""
-    content = key(FORM, package.name, package.parts, package.judge)
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            return joined(store, content, package.name, _fetched(package, Path(scratch)), logging.INFO), ""
+            return joined(store, _content(package), package.name, _fetched(package, Path(scratch)), logging.INFO), ""
     except Mistake as mistake:
         return [], str(mistake)
+
+
+def _content(package: Package) -> str:
+    """The key of its pieces."""
+    return key(FORM, package.name, package.parts, package.judge)
 
 
 def _fetched(package: Package, scratch: Path) -> Iterator[Group]:
