@@ -311,15 +311,15 @@ class Fed:
 
     stride = 150
 
-    def __init__(self, place):
-        self._place, self._fed = place, 0
+    def __init__(self, place, answer=None):
+        self._place, self._fed, self._always = place, 0, answer
 
     def feed(self, features):
         self._fed += 1
         return -1 if self._fed % 3 else int(features[0]) + 128
 
     def remember(self, features):
-        self._last = int(features[1]) + 128
+        self._last = int(features[1]) + 128 if self._always is None else self._always
 
     def begin(self):
         self._answer, self._left = self._last, 2
@@ -332,7 +332,7 @@ class Fed:
         self._fed = 0
 
 
-def by_the_firmware(pool, spotter, window, verifier):
+def by_the_firmware(pool, spotter, window, verifier, yes=None):
     """Wakes in all streams."""
     cutoff = {"probability_cutoff": manifest.decimal(spotter), "sliding_window_size": window}
     described = MANIFEST | {"micro": MANIFEST["micro"] | cutoff}
@@ -340,7 +340,7 @@ def by_the_firmware(pool, spotter, window, verifier):
     if verifier >= 0:
         cutoffs = {"spotter_cutoff": manifest.decimal(spotter), "cutoff": manifest.decimal(verifier)}
         more = more | {"verify": {"model": "m.verify.tflite", "features": 150} | cutoffs}
-        second = Fed(1)
+        second = Fed(1, yes)
     count = 0
     for stream in pool.streams:
         wake = Wake(described, Fed(0), more, second)
@@ -390,6 +390,61 @@ def test_a_rate_that_no_cutoff_serves_is_not_in_the_table(loud):
     found = export.calibrate(b"spotter", heard, export.Options(rate=1.0, rates=(1.0, 2000.0), windows=(1,)))
     assert found.alone.rate > 1.0
     assert set(found.alone_table) == {2000.0}
+
+
+class Deaf(Loud):
+    """What is asked says the same whatever it hears."""
+
+    answer = ""
+
+    def step(self, features):
+        return 255 if self.answer in str(self._place) else super().step(features)
+
+
+@pytest.fixture
+def always(loud, monkeypatch):
+    monkeypatch.setattr(run, "Reference", Deaf)
+    return lambda place: monkeypatch.setattr(Deaf, "answer", place)
+
+
+def test_a_pair_that_does_not_keep_the_rate_never_wins(always):
+    """Not even by words that it does not miss: a second stage that always says yes adds nothing to the spotter."""
+    always("1")
+    heard = pool(60, 2)
+    found = export.calibrate(b"spotter", heard, OPTIONS, b"verifier")
+    assert set(found.both_table) == set(OPTIONS.rates)  # with the spotter's own cutoff it may follow
+    for rate, choice in found.both_table.items():
+        assert choice.rate <= rate
+        assert by_the_firmware(heard, choice.spotter, found.window, choice.verifier, yes=255) <= rate * found.hours
+
+
+def test_there_is_no_pair_if_none_keeps_the_rate(always):
+    always("1")
+    heard = pool(20, 1)
+    for stream in heard.streams:
+        for at in range(1000, 35_000, 500):
+            stream.features[at : at + 12, 0] = 127
+    found = export.calibrate(b"spotter", heard, export.Options(rate=1.0, rates=(1.0,)), b"verifier")
+    assert found.alone.rate > 1.0
+    assert (found.both, found.both_table, found.alone_table) == (None, {}, {})
+
+
+def test_a_spotter_that_is_always_loud_serves_no_rate(always):
+    """The rule would have it that it never comes to rest, and so is never false."""
+    always("0")
+    found = export.calibrate(b"spotter", pool(20, 1), OPTIONS, b"verifier")
+    assert found.alone.rate > 3_000
+    assert (found.both, found.both_table, found.alone_table) == (None, {}, {})
+
+
+def test_a_word_whose_clip_leaves_no_time_for_the_answer_is_no_miss(loud):
+    heard = pool(30, 1)
+    whole = export.calibrate(b"spotter", heard, OPTIONS, b"verifier")
+    late = np.concatenate([heard.end, np.full(30, 222, np.int16)])
+    cut = np.concatenate([heard.features, np.full_like(heard.features, -128)])
+    assert export.calibrate(b"spotter", SimpleNamespace(features=cut, end=late, streams=heard.streams), OPTIONS) == (
+        replace(whole, both=None, both_table={}, slices=0)
+    )
 
 
 def test_a_pool_without_words_or_streams_is_refused(loud):

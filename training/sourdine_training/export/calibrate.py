@@ -1,7 +1,8 @@
 """Cutoffs, by the false accepts per hour that they allow: for the spotter alone, and for both stages together.
 
 Decided by the firmware's own rule (rule.py) on the exported nets' own answers. A cutoff serves a rate if it, and
-each one above it, woke no more often in the streams without the word.
+each one above it, woke no more often in the streams without the word. A spotter that is loud all the time never comes
+to rest, so it wakes nobody: its cutoff serves no rate either.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sourdine.wake import REST
 from sourdine_training.export import run
 from sourdine_training.export.options import Options
 from sourdine_training.net.stack import BANDS, STEP
@@ -19,8 +21,10 @@ from sourdine_training.rule import Steps
 
 HIGHEST = 254  # of a spotter's cutoffs: no mean of uint8 exceeds 255
 FRAME_S = 0.01
-LOWER = 12  # spotter's cutoffs that are tried with the second stage
+LOWER = 12  # rates for which a cutoff of the spotter is tried with the second stage
 LOOSE = 120.0  # false accepts per hour of the spotter at the lowest of them: how often the second stage may be asked
+DEAF = 0.1  # share of the streams above the cutoff, from which on the spotter hears little else than itself
+CONTEXT = 4  # steps after a word's end, and those of the window, that a clip must last: the latest that is trained for
 SAME = 0.005  # of words missed: so much less does not pay for a longer window, which costs time
 Progress = Callable[[int, int, str], None]
 
@@ -37,8 +41,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """window: sliding_window_size. alone, both: what was chosen; its rate is above the wanted one if no cutoff serves it.
-    Tables: rate allowed → choice, without those that none serves.
+    """window: sliding_window_size. alone: what was chosen; its rate is above the wanted one if no cutoff serves it.
+    both: None without a second stage, or if no pair of cutoffs serves the rate. Tables: rate allowed → choice, without those that none serves.
 
     slices  features that the second stage thinks; 0 without one
     """
@@ -64,15 +68,16 @@ def calibrate(
 
     Raises ValueError for a pool without words or streams.
     """
-    heard = _Heard(spotter, pool, options, progress)
+    slices = 0
+    if verifier is not None:
+        slices = run.on_board(verifier, np.empty((0, 0, BANDS), np.int8), verifier=True)[1]["slices"]
+    heard = _Heard(spotter, pool, options, slices, progress)
     windows = {size: _alone(heard, size, options) for size in options.windows}
     fewest = min(choice.misses for choice in (tables[options.rate] for tables in windows.values()))
     window = min(size for size, table in windows.items() if table[options.rate].misses <= fewest + SAME)
     table = windows[window]
     both: dict[float, Choice] = {}
-    slices = 0
     if verifier is not None:
-        slices = run.on_board(verifier, np.empty((0, 0, BANDS), np.int8), verifier=True)[1]["slices"]
         both = _both(heard, window, options, verifier, slices, progress)
     return Cutoffs(
         window=window,
@@ -94,18 +99,18 @@ def _served(table: dict[float, Choice], options: Options) -> dict[float, Choice]
 class _Heard:
     """What the spotter says of a pool's words and streams."""
 
-    def __init__(self, spotter: bytes, pool: Any, options: Options, progress: Progress) -> None:
+    def __init__(self, spotter: bytes, pool: Any, options: Options, slices: int, progress: Progress) -> None:
         self.options = options
-        rows = np.flatnonzero(np.asarray(pool.end) >= 0)
+        ends, frames = np.asarray(pool.end, int), np.shape(pool.features)[1]
+        time = STEP * (max(options.windows) + CONTEXT) + slices  # to answer in, before the clip is over
+        rows = np.flatnonzero((ends >= 0) & (ends + time <= frames))
         if not len(rows) or not pool.streams:
             raise ValueError("there is nothing to calibrate on: it takes words and streams without them")
-        self.ends = np.asarray(pool.end, int)[rows]
+        self.ends = ends[rows]
         self.features: list[NDArray[np.int8]] = [np.asarray(pool.features[int(row)]) for row in rows]
         self.words: list[NDArray[np.uint8]] = []
         reference = run.Reference(spotter)
-        for done, features in enumerate(
-            self.features
-        ):  # one after another: what was heard before the window is ignored
+        for done, features in enumerate(self.features):  # one after another: what was heard before is ignored
             steps = np.ascontiguousarray(features[: len(features) // STEP * STEP]).reshape(-1, STEP, BANDS)
             self.words.append(np.fromiter((reference.step(step) for step in steps), np.uint8, len(steps)))
             progress(done + 1, len(rows), "words through the spotter")
@@ -119,6 +124,12 @@ class _Heard:
     def allowed(self, rate: float) -> int:
         """False accepts in these streams at such a rate per hour."""
         return int(rate * self.hours)
+
+    def seconds_above(self, cutoff: int) -> int:
+        """Of the streams, if it is so much of them that the spotter is deaf; else 0."""
+        above = sum(int((steps >= cutoff).sum()) for steps in self.steps)
+        steps = sum(len(each) for each in self.steps)
+        return above * STEP // REST if above > DEAF * steps else 0
 
     def missed(self, cutoff: int, window: int) -> float:
         return float(np.mean([not self.hits(i, Steps(p, cutoff, window)) for i, p in enumerate(self.words)]))
@@ -141,9 +152,10 @@ def _alone(heard: _Heard, window: int, options: Options) -> dict[float, Choice]:
 
 
 def _false(heard: _Heard, window: int, known: dict[int, int], cutoff: int) -> int:
-    """Wakes in the streams at this cutoff; known ones are not counted again."""
+    """Wakes in the streams at this cutoff; known ones are not counted again. A deaf spotter would wake each second."""
     if cutoff not in known:
-        known[cutoff] = sum(len(Steps(steps, cutoff, window).wakes()) for steps in heard.steps)
+        wakes = sum(len(Steps(steps, cutoff, window).wakes()) for steps in heard.steps)
+        known[cutoff] = max(wakes, heard.seconds_above(cutoff))
     return known[cutoff]
 
 
@@ -158,7 +170,7 @@ def _lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
 def _both(
     heard: _Heard, window: int, options: Options, verifier: bytes, slices: int, progress: Progress
 ) -> dict[float, Choice]:
-    """Rate → the pair with the fewest misses; of equals the one whose spotter asks least."""
+    """Rate → the pair with the fewest misses among those that keep it; of equals the one whose spotter asks least."""
     reference = run.Reference(verifier)
     words = [run.Answers(reference, features) for features in heard.features]
     streams = [run.Answers(reference, features) for features in heard.streams]
@@ -172,6 +184,8 @@ def _both(
         for rate in {options.rate, *options.rates}:
             cutoff = _lowest(count, 255, heard.allowed(rate))
             choice = Choice(spotter, cutoff, float(np.mean(said < cutoff)), count(cutoff) / heard.hours)
+            if choice.rate > rate:
+                continue  # not even its highest cutoff of the second stage serves
             if rate not in best or choice.misses < best[rate].misses:
                 best[rate] = choice
         progress(done + 1, len(candidates), "cutoffs of both stages")
@@ -193,9 +207,11 @@ def _yes(answers: run.Answers, cutoff: int, feature: int) -> bool:
 
 
 def _candidates(heard: _Heard, window: int) -> list[int]:
-    """The spotter's cutoffs to try, the highest first: spread over the rates up to LOOSE."""
-    lowest = _lowest(partial(_false, heard, window, {}), HIGHEST, heard.allowed(LOOSE))
-    return sorted({int(c) for c in np.linspace(lowest, HIGHEST - 4, LOWER).round()}, reverse=True)
+    """The spotter's cutoffs to try, the highest first: those that serve the rates up to LOOSE, if it is not deaf there."""
+    count = partial(_false, heard, window, {})
+    rates = np.geomspace(heard.options.rate, max(LOOSE, heard.options.rate), LOWER)
+    cutoffs = {_lowest(count, HIGHEST, heard.allowed(rate)) for rate in rates}
+    return sorted((each for each in cutoffs if not heard.seconds_above(each)), reverse=True)
 
 
 def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.Answers, slices: int) -> int:
