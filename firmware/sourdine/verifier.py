@@ -12,6 +12,7 @@ from sourdine.plan import NOTHING, SLICE
 from sourdine.tflite import Net
 
 ROW = spec.CHANNELS  # bytes of one feature
+TURN = 7 * SLICE // 4  # the most that one advance() may cost: 6 ms at 240 MHz; listening takes 2 to 3 of 10
 UNHEARD = 0  # what fills a feature that was never there: the zero point -128, as the arena holds it
 
 
@@ -19,12 +20,12 @@ class Verifier(Net):
     """A net without a state, int8 [1, features, 40] → one probability; `data` and ModelError as for tflite.Net.
 
     stride  features that an answer is about
-    slices  calls of advance() that an answer takes
+    slices  calls of advance() that an answer takes, each of TURN
     """
 
     STRIDE_MAX = 150  # 1.5 s, and a ring of 6,000 bytes
     MACS_MAX = 1_000_000
-    CUT = SLICE // 4  # the finer, the fuller a slice is
+    CUT = SLICE // 4  # the finer, the fuller a turn
 
     def _ask_room(self, plan, features):
         return plan.block(self.stride * ROW, keep=True), features.write(plan)[0]
@@ -41,7 +42,7 @@ class Verifier(Net):
         for cost in self._costs:
             if not self.slices or cost > left:
                 self.slices += 1
-                left = SLICE
+                left = TURN
             left -= cost
 
     def reset(self):
@@ -69,7 +70,7 @@ class Verifier(Net):
         int8.move(self._arena, NOTHING, order)
         self._next = 0
 
-    def advance(self, budget=SLICE):
+    def advance(self, budget=TURN):
         """As much of the answer as `budget` pays for, but one call at least: the probability when done, before that -1.
 
         A call costs up to plan.SLICE, which is about so many multiplications. Allocates nothing.

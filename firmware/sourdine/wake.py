@@ -28,7 +28,7 @@ from sourdine.tflite import Model, ModelError
 from sourdine.verifier import Verifier
 
 REST = 100  # features, 1 s: after a start or a wake, nothing is decided until so many were below the cutoff
-AGAIN = 6  # features, 60 ms, between two questions to the second stage
+AGAIN = 9  # features, 90 ms, between two questions to the second stage: so that it rests between them
 STEP_MS = 10  # between features; the frontend knows no other
 MANIFEST_MAX = 4_096  # bytes
 WINDOW_MAX = 100  # probabilities

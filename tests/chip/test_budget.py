@@ -114,7 +114,16 @@ def test_no_slice_of_a_second_stage_takes_longer_than_8_ms(channels):
     figures = budget._second("big", verifier, slices)
     assert figures["slices"] == verifier.slices == round(figures["answer_ms"] / 10)
     assert 1 < figures["longest_ms_esp32"] < 8
-    assert figures["slices"] <= 1.2 * figures["ms_esp32"] / 3 + 1  # they are well filled
+    assert figures["slices"] <= 1.2 * figures["ms_esp32"] / 5.5 + 1  # they are well filled
+
+
+def test_a_slice_and_a_frame_with_an_inference_fit_in_a_turn(figures):
+    """And on the slower chip, and the interpreter with them: a question holds up listening by nothing, as modelled."""
+    data = second_stage(np.random.default_rng(3), channels=96)
+    with Core(budget.ARCH, counting=True) as core:
+        second = budget._second("big", *workload.answer(core, mpy.deployed(budget.ARCH), data, heard()))
+    net, frame = figures["models"][0], figures["frame"]
+    assert second["longest_ms_esp32"] + frame["ms_esp32"] + net["ms_esp32"] + figures["interpreter"]["ms"] < 10
 
 
 def test_a_second_stage_has_its_own_table(figures, tmp_path):

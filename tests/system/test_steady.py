@@ -136,7 +136,7 @@ def test_a_minute_in_which_the_second_stage_is_asked_all_the_time_allocates_noth
 
 def test_a_second_stage_that_is_slow_loses_no_sample(doubting):
     """Its slices are as long as modelled for the slower chip and half as much again, and asked for without a rest."""
-    slow = COSTLY + '"sourdine.verifier.Verifier.advance" = 6600\n' + ASKED
+    slow = COSTLY + '"sourdine.verifier.Verifier.advance" = 9500\n' + ASKED
     [books] = watch(doubting, BOOT_S + 11, slow, books=[BOOT_S, BOOT_S + 10])
     asked = [e for e in doubting.board.trace if e["kind"] == "probe" and e["us"] > BOOT_S * 1e6]
     assert len(asked) > 30

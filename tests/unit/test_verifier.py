@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nets import Net, changed, second_stage, theirs
 from sourdine import plan
 from sourdine.tflite import Model, ModelError
-from sourdine.verifier import Verifier
+from sourdine.verifier import TURN, Verifier
 
 VALID = 1
 
@@ -17,7 +17,7 @@ def codes(random, *shape):
     return random.integers(-128, 128, shape).astype(np.int8)
 
 
-def answer(verifier, budget=plan.SLICE):
+def answer(verifier, budget=TURN):
     verifier.begin()
     answers = [verifier.advance(budget)]
     while answers[-1] < 0:
@@ -84,7 +84,7 @@ def test_a_large_net_is_cut_into_calls_that_fit_a_slice():
     for row in features:
         verifier.remember(row)
     answers = answer(verifier)
-    assert len(answers) == verifier.slices >= 4
+    assert len(answers) == verifier.slices >= 3
     assert answers[-1] == theirs(data, [features[None]])[0][0]
 
 
