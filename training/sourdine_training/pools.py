@@ -5,6 +5,8 @@ it, and a longer recipe extends what a shorter one left. Pools stay on disk: onl
 """
 
 import dataclasses
+import hashlib
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,21 +27,21 @@ from sourdine_training.sources.pieces import Recording
 from sourdine_training.store import Store
 
 OTHERS = {"near": 0.55, "partial": 0.2, "running": 0.25}  # shares of the windows without the word
-STREAMS = {"speech": 0.3, "running": 0.15, "tv": 0.15, "babble": 0.1, "music": 0.15, "ambience": 0.15}
+STREAMS = {"speech": 0.45, "tv": 0.15, "running": 0.1, "babble": 0.1, "music": 0.1, "ambience": 0.1}
 SHARD = 1_000  # windows, at most
 
-SAYINGS, PIECES = 60, {"speech": 24, "music": 12, "ambience": 12}  # of a shard's palette
-FIRST = 400  # sayings among which palettes choose: few enough that a longer recipe has the same
+SAYINGS, PIECES = 60, {"speech": 48, "music": 12, "ambience": 12}  # of a shard's palette
+AROUND = {"running": 30, "near": 20, "partial": 10}  # of the palette of a stream of running sentences
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     positives: int = 60_000  # windows
     others: int = 60_000  # windows of near words, parts of the phrase, sentences that hold them
-    hours: float = 12.0  # of streams
+    hours: float = 24.0  # of streams
     valid_positives: int = 4_000
     valid_others: int = 4_000
-    valid_hours: float = 4.0
+    valid_hours: float = 8.0
     takes: float = 0.25  # share of windows that the owner's takes and negatives get when there are any
 
 
@@ -172,26 +174,19 @@ class _Maker:
         """Shards of streams, STREAM_S each."""
         for number in range(round(hours * 3600 / STREAM_S)):
             rng = np.random.default_rng([*self._seed, 50, number])
-            kind = str(rng.choice(list(STREAMS), p=list(STREAMS.values())))
-            listed = [each for name in ("running", "near", "partial") for each in self._words.get(name, [])]
-            yield self._shard(kind, number, 1, (), listed if kind == "running" else None)
+            yield self._shard(str(rng.choice(list(STREAMS), p=list(STREAMS.values()))), number, 1, ())
 
-    def _shard(
-        self, kind: str, number: int, count: int, words: tuple[Word, ...], sayings: list[Word] | None = None
-    ) -> Shard:
+    def _shard(self, kind: str, number: int, count: int, words: tuple[Word, ...]) -> Shard:
         """With a palette of its own."""
         first = int(words[0].key, 16) if words else 1
-        rng = np.random.default_rng([*self._seed, KINDS.index(kind), number, first])
-        sayings = sayings or self._words.get("speech", [])[:FIRST]
+        seed = int(np.random.default_rng([*self._seed, KINDS.index(kind), number, first]).integers(1 << 31))
+        shares = AROUND if kind == "running" and not words else {"speech": SAYINGS}
+        sayings = [word for name, most in shares.items() for word in drawn(seed, self._words.get(name, []), most)]
         pieces = tuple(
-            (
-                each,
-                tuple((str(one.path), one.seconds, one.key) for one in _some(rng, self._pieces[each], most)),
-            )
-            for each, most in PIECES.items()
+            (name, tuple((str(one.path), one.seconds, one.key) for one in drawn(seed, self._pieces[name], most)))
+            for name, most in PIECES.items()
         )
-        return Shard(kind, int(rng.integers(1 << 31)), number, count, words, tuple(_some(rng, sayings, SAYINGS)), pieces,
-                     self._bank, self._rooms)  # fmt: skip
+        return Shard(kind, seed, number, count, words, tuple(sayings), pieces, self._bank, self._rooms)
 
 
 def _pooled(shards: Sequence[Shard], paths: Sequence[Path], streams: Sequence[Stream]) -> Pool:
@@ -214,6 +209,10 @@ def _by_kind(clips: Sequence[Any], split: str) -> dict[str, list[Word]]:
     return found
 
 
-def _some(rng: np.random.Generator, items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many, in the order they have."""
-    return [items[k] for k in np.sort(rng.permutation(len(items))[:most])]
+def drawn(seed: int, items: Sequence[Any], most: int) -> list[Any]:
+    """At most so many: those whose hash with the seed is least. If items come or go, few of those drawn change."""
+
+    def rank(item: Any) -> bytes:
+        return hashlib.blake2b(f"{seed} {item.key}".encode(), digest_size=8).digest()
+
+    return heapq.nsmallest(most, items, key=rank)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from sourdine import spec
 from sourdine_training import rooms
 from sourdine_training.features import features, samples_for
-from sourdine_training.scenes import Palette, Word, conversation, sped, spoken
+from sourdine_training.scenes import WORD_S, Palette, Word, sped, spoken
 from sourdine_training.store import Store, key
 
-FORM = 1  # counts up when the same keys would give other features
+FORM = 2  # counts up when the same keys would give other features
 FRAMES = 240  # of a window, 2.4 s
 WARM = 100  # frames of the same scene that are heard before and dropped
-ENDS = (
-    145,
-    225,
-)  # frames of a window between which a word ends: enough before it to know it, enough after it to say so
+# Frames of a window between which a word ends: enough before it to know it, and after it, for the second net to have
+# been asked and to have answered.
+ENDS = (145, 215)
+PEOPLE = 0.7  # share of the speech in streams that people said, not engines
 KINDS = ("positive", "near", "partial", "running", "speech", "babble", "tv", "music", "ambience")
 STREAM_S = 120  # of a stream, in scenes of SCENE_S
 SCENE_S = 20
@@ -75,7 +75,8 @@ def _windows(shard: Shard, palette: Palette, responses: NDArray[np.float32]) -> 
         last = round(word.end_s * spec.SAMPLE_RATE)
         if shard.kind == "running" and last > length // 2:  # any part of a sentence
             at_end += int(rng.integers(max(1, last - length // 2)))
-        voice = spoken(rng, word.read(), last, at_end, palette, shard.rooms)
+        longest_s = np.inf if shard.kind == "running" else WORD_S
+        voice = spoken(rng, word.read(), last, at_end, palette, shard.rooms, longest_s)
         heard = rooms.scene(rng, length, voice, palette.beds(rng, length), responses, shard.rooms)
         rows[place] = features(heard)[WARM:], end if shard.kind == "positive" else -1, place
     return rows
@@ -90,11 +91,8 @@ def _stream(shard: Shard, palette: Palette, responses: NDArray[np.float32]) -> N
         voice: list[tuple[NDArray[np.float32], int]] = []
         kind = ""
         if shard.kind in ("speech", "running") and (palette.sayings or palette.speech):
-            if palette.sayings and (shard.kind == "running" or rng.random() < 0.5 or not palette.speech):
-                voice = conversation(rng, palette.sayings, length, (0.05, 1.5))
-                voice = [(sped(rng, samples, 0, shard.rooms)[0], at) for samples, at in voice]
-            else:
-                voice = [(palette.talk(rng, length), 0)]
+            voice = palette.conversation(rng, length, PEOPLE if shard.kind == "speech" else 0.0, (0.05, 1.5))
+            voice = [(sped(rng, samples, 0, shard.rooms)[0], at) for samples, at in voice]
         else:
             kind = shard.kind
         heard.append(rooms.scene(rng, length, voice, palette.beds(rng, length, kind), responses, shard.rooms))
