@@ -26,7 +26,7 @@ LATE_MS = (150, 300)  # of the median, and of 95 %
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", type=Path, help="manifests; those in firmware/models if none is named")
     parser.add_argument("--on", type=Path, default=ROOT.parent / "shared/data/dev", help="recordings of people")
     parser.add_argument("--out", type=Path, default=ROOT / "build/peers", help="where the report goes")
@@ -43,7 +43,7 @@ def main() -> int:
         more, notes = corpus.recorded(store, executor, tell)
         spoken = corpus.words(recordings)
         detectors = []
-        for word in WORDS:
+        for word in dict.fromkeys([*WORDS, *(pair.word for pair in ours if pair.word in spoken)]):
             detectors += [stage for pair in ours if pair.word == word for stage in pair.stages()]
             found, said = peers.every(word)
             detectors += found
@@ -53,7 +53,7 @@ def main() -> int:
             for pair in ours
             if pair.word not in spoken
         ]
-        result = judge.evaluate(detectors, [*recordings, *more], store, executor, tell, notes)
+        result = judge.evaluate(detectors, recordings, store, executor, tell, notes, more)
     print(text.report(result))
     print("\n".join(["", *aims(result)]))
     print(f"\n{time.perf_counter() - began:.0f} s; {report.write(result, options.out)}")

@@ -100,7 +100,7 @@ def test_known_scores_give_exactly_the_known_figures(result):
     assert point.woke[0][1] == pytest.approx(3.5 + LATE_S, abs=0.01)
     assert (point.confusables.count, point.confusables.of) == (1, 2)
     assert point.kinds["noise"].count == 0
-    assert result.hours["noise"] * 3600 == pytest.approx(20 + 3.5, abs=0.01)  # with the noise around it
+    assert result.hours["noise"] * 3600 == pytest.approx(20, abs=0.01)  # without what lies around it
 
 
 def test_a_curve_has_every_rung(result):
@@ -126,6 +126,27 @@ def test_a_rate_that_no_threshold_keeps_to_is_not_stated(folder, store):
 def test_a_tenth_an_hour_takes_thirty_hours(result):
     assert result.rates == [0.5, 1.0, 2.0]
     assert judge.Result([], {"speech": 30.0}, {}, {}).rates[0] == 0.1
+
+
+def test_further_negatives_leave_the_clips_as_they_sound(folder, store, tmp_path):
+    soundfile.write(tmp_path / "more.wav", silence(4, 5).round().astype(np.int16), RATE)
+    found = corpus.read(folder)
+    more = [corpus.Recording(tmp_path / "more.wav", "speech", "", "more", "elsewhere")]
+    alone, both = judge.exam(found, "alexa"), judge.exam(found, "alexa", more)
+    assert [reel.key for reel in both.positives["5 dB"]] == [reel.key for reel in alone.positives["5 dB"]]
+    result = judge.evaluate([Scripted()], found, store, Executor(), further=more)
+    assert result.sources["elsewhere"] * 3600 == pytest.approx(4, abs=0.01)
+
+
+def test_clips_of_one_name_are_told_apart(store, tmp_path):
+    (tmp_path / "negative/speech").mkdir(parents=True)
+    soundfile.write(tmp_path / "negative/speech/q.wav", silence(3, 8).round().astype(np.int16), RATE)
+    for who in ("anna", "bob"):
+        (tmp_path / "positive/alexa" / who).mkdir(parents=True)
+        clip = np.concatenate([silence(0.6, len(who)), tone(2000), silence(0.6, 1)]).round().astype(np.int16)
+        soundfile.write(tmp_path / "positive/alexa" / who / "01.wav", clip, RATE)
+    missed = judged(tmp_path, store, Scripted()).judged[0].points["as shipped"].missed["clean"]
+    assert sorted(missed) == ["anna/01.wav", "bob/01.wav"]
 
 
 def test_a_word_that_nobody_says_is_refused(folder, store):
@@ -248,6 +269,17 @@ def test_alexa_from_end_to_end(tmp_path, monkeypatch, capsys):
     assert found["points"]["as shipped"]["false"]["count"] == 0
     assert found["costs"]["macs"] == pytest.approx(23_968 / 0.03)
     assert all(0 < late < 0.35 for late in found["points"]["as shipped"]["latencies"])
+
+
+@pytest.mark.parametrize(
+    "more", [[], {"version": 1, "verify": {}}, {"version": 1, "verify": {"model": "../x.tflite"}}, {"version": 2}]
+)
+def test_a_second_stage_that_is_not_well_described_is_a_mistake(tmp_path, more):
+    for name in ("alexa.json", "alexa.tflite"):
+        shutil.copy(ears.models() / name, tmp_path / name)
+    (tmp_path / "alexa.sourdine.json").write_text(json.dumps(more))
+    with pytest.raises(Mistake, match=r"alexa\.sourdine\.json"):
+        pairs.read(tmp_path / "alexa.json")
 
 
 def test_whatever_is_no_model_is_a_mistake(tmp_path):

@@ -42,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sourdine_training.store import Store
 
     found = corpus.read(arguments.on)
-    for folder in arguments.negatives:
-        found += corpus.without_words(corpus.read(folder))
+    further = [each for folder in arguments.negatives for each in corpus.without_words(corpus.read(folder))]
     chosen = []
     for name in arguments.models:
         if ":" in name:
@@ -64,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     with store.using(), Executor.in_process(arguments.workers) as executor:
         if not arguments.no_recorded:
             more, said = corpus.recorded(store, executor, tell)
-            found += more
+            further += more
             notes += said
-        result = judge.evaluate(chosen, found, store, executor, tell, notes)
+        result = judge.evaluate(chosen, found, store, executor, tell, notes, further)
     print(text.report(result))
     if arguments.out:
         from sourdine_training.evaluate import report

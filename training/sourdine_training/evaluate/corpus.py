@@ -12,6 +12,7 @@ other half.
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from sourdine_training.store import Store
 KINDS = ("speech", "other words", "noise", "music", "ambience", "confusable")  # of negatives, as reports order them
 SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".mp3", ".g722"}
 PARTS = 8
+TOGETHER = 10  # pieces of a package's music
 COUNTED = KINDS[:-1]  # confusables are made to confuse: they are counted by clip, not as hours of a life
 
 
@@ -128,10 +130,21 @@ def without_words(recordings: Iterable[Recording]) -> list[Recording]:
 def recorded(
     store: Store, executor: Executor, progress: Callable[[int, int, str], None]
 ) -> tuple[list[Recording], list[str]]:
-    """Debian's recordings that nothing is ever trained on, and a line if they cannot be had."""
+    """Debian's recordings that nothing is ever trained on, and a line if they cannot be had.
+
+    Who speaks in which piece is not known, so all speech of a package is one group; of music and noises it is what
+    lies TOGETHER pieces, of a minute each, beside one another: a tune is seldom in two groups.
+    """
     from sourdine_training.sources.recorded import recorded
 
     found = [each for each in recorded(store, executor, progress) if each.split == "judge"]
     if not found:
         return [], ["Debian's recordings are left out: they come by apt-get download, which did not work here"]
-    return [Recording(each.path, each.kind, "", f"{each.source}/{each.path.stem}", each.source) for each in found], []
+    listed, seen = [], Counter()
+    for each in found:
+        group = f"{each.source}/{each.kind}"
+        if each.kind != "speech":
+            seen[group] += 1
+            group += f" {(seen[group] - 1) // TOGETHER}"
+        listed.append(Recording(each.path, each.kind, "", group, each.source))
+    return listed, []

@@ -5,6 +5,7 @@ the negatives of four parts; the misses and false accepts of the other four are 
 ways to choose four, and the counts are means over them: so what is chosen by luck does not decide.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +42,11 @@ class Exam:
         return [*(reel for each in self.positives.values() for reel in each), *self.negatives]
 
 
-def exam(recordings: Iterable[Recording], word: str) -> Exam:
-    """Mistake when nobody says the word, or when there are no negatives."""
+def exam(recordings: Iterable[Recording], word: str, further: Iterable[Recording] = ()) -> Exam:
+    """Mistake when nobody says the word, or when there are no negatives.
+
+    further  negatives alone: with them or without them, the clips sound the same
+    """
     recordings = list(recordings)
     clips, others = corpus.for_word(recordings, word)
     if not clips:
@@ -53,7 +57,7 @@ def exam(recordings: Iterable[Recording], word: str) -> Exam:
         raise Mistake("there is no speech to be false about: add negative/speech/, or name a folder with --negatives")
     measured = reels.rooms(recordings)
     positives = {name: list(reels.positives(clips, name, talkers, measured)) for name in CONDITIONS}
-    return Exam(word, positives, list(reels.negatives(others)))
+    return Exam(word, positives, list(reels.negatives([*others, *further])))
 
 
 @dataclass(frozen=True)
@@ -137,18 +141,23 @@ def evaluate(
     executor: Executor,
     progress: Progress = silent,
     notes: Iterable[str] = (),
+    further: Iterable[Recording] = (),
 ) -> Result:
-    """Judge detectors, each on its word. Everything heard is kept in the store: what was judged before costs nothing."""
-    exams = {word: exam(recordings, word) for word in dict.fromkeys(each.word for each in detectors)}
+    """Judge detectors, each on its word. Everything heard is kept in the store: what was judged before costs nothing.
+
+    further  negatives of elsewhere, as of exam()
+    """
+    further = list(further)
+    exams = {word: exam(recordings, word, further) for word in dict.fromkeys(each.word for each in detectors)}
     _prepare(detectors, exams, store, executor, progress)
     result = Result([], {}, {}, {}, list(notes))
     for word, each in exams.items():
         result.clips[word] = sum(len(reel.pieces) for reel in each.positives["clean"])
     first = next(iter(exams.values()))
-    by_path = {each.path: each.source for each in recordings}
+    by_path = {each.path: each.source for each in [*recordings, *further]}
     for reel in first.negatives:
         if reel.kind in COUNTED:
-            hours = sum(reels.hear(reel, store).seconds) / 3600
+            hours = sum(map(_hours, reels.hear(reel, store).marks))
             result.hours[reel.kind] = result.hours.get(reel.kind, 0) + hours
             source = by_path.get(reel.pieces[0].paths[0], "")
             result.sources[source] = result.sources.get(source, 0) + hours
@@ -228,11 +237,12 @@ def _listen(detector: Detector, exam: Exam, store: Store) -> _Heard:
             found = wakes(detector, reel, store)
             for number, (piece, [mark]) in enumerate(zip(reel.pieces, reels.hear(reel, store).marks, strict=True)):
                 columns.append(_first(*found.of(number), mark, rungs))
-                clips.append(mark.path.name)
+                clips.append(mark.path)
                 parts.append(piece.part)
         first = np.array(columns).transpose(1, 2, 0)
         heard.hits[condition], heard.late[condition] = ~np.isnan(first[0]), first[1]
-        heard.clips, heard.parts = clips, np.array(parts)
+        folder = os.path.commonpath([path.parent for path in clips])
+        heard.clips, heard.parts = [str(path.relative_to(folder)) for path in clips], np.array(parts)
     for reel in exam.negatives:
         sounds, found = reels.hear(reel, store), wakes(detector, reel, store)
         for number, piece in enumerate(reel.pieces):
@@ -240,13 +250,18 @@ def _listen(detector: Detector, exam: Exam, store: Store) -> _Heard:
             if reel.kind in COUNTED:
                 false = heard.false.setdefault(reel.kind, np.zeros((PARTS, rungs), np.int64))
                 false[piece.part] += np.bincount(rung, minlength=rungs)
-                heard.hours.setdefault(reel.kind, np.zeros(PARTS))[piece.part] += sounds.seconds[number] / 3600
+                heard.hours.setdefault(reel.kind, np.zeros(PARTS))[piece.part] += _hours(sounds.marks[number])
                 for each, at in zip(rung.tolist(), time.tolist(), strict=True):
                     heard.where.append((piece.part, each, *_where(at, sounds.marks[number]), reel.kind))
             else:
                 heard.confusable[piece.part] += 1
                 heard.confused[piece.part] += np.bincount(rung, minlength=rungs) > 0
     return heard
+
+
+def _hours(marks: list[reels.Mark]) -> float:
+    """Of the recordings alone, without the noise between them."""
+    return sum(each.end - each.begin for each in marks) / 3600
 
 
 def _zeros(rungs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

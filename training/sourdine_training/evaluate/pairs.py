@@ -1,6 +1,7 @@
 """microWakeWord's pairs, ours among them: NAME.tflite with NAME.json, and NAME.sourdine.json if there is a second stage.
 
-They run in TensorFlow Lite Micro on the firmware's features, and are judged by the firmware's rule.
+They run in TensorFlow Lite Micro on the firmware's features, and are judged by the firmware's rule. What the second stage
+would say is kept for each step of the first; right after a wake the firmware may ask one or two features later.
 """
 
 import dataclasses
@@ -93,7 +94,8 @@ class Pair:
 
     @property
     def rule(self) -> str:
-        return f"{self.size} {verifier_slices(self.second.model, digest(self.second.model)) if self.second else 0}"
+        slices = verifier_slices(self.second.model, digest(self.second.model)) if self.second else 0
+        return key(self.size, slices, Path(rule.__file__), Path(wake.__file__))
 
     def wakes(self, scores: Scores) -> list[NDArray[np.float64]]:
         loudest = int(_smooth(scores["p"], self.size).max(initial=0))
@@ -146,7 +148,11 @@ def read(path: Path) -> Pair:
         raise Mistake(f"{manifest} names {model.name}, which is not beside it: copy it there")
     word, size, cutoff = described["wake_word"], micro["sliding_window_size"], int(micro["probability_cutoff"] * 255)
     second, beside = None, manifest.with_name(f"{manifest.stem}.sourdine.json")
-    if beside.exists() and (verify := _json(beside).get("verify")):
+    try:
+        verify = wake._check_more(_json(beside)) if beside.exists() else None
+    except ModelError as error:
+        raise Mistake(f"{beside}: {error}") from error
+    if verify:
         second = Second(
             manifest.with_name(verify["model"]),
             verify["features"],

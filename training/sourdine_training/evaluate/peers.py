@@ -138,7 +138,7 @@ class Porcupine:
     unit: str = "sensitivity"
     peer: bool = True
     rule: str = "its own"
-    ladder: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+    ladder: tuple[float, ...] = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
     hears: Literal["samples"] = "samples"
 
     @property

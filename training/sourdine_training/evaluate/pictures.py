@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from sourdine_training.evaluate.judge import SHIPPED, Judged, Result
-from sourdine_training.evaluate.text import quantiles
+from sourdine_training.evaluate.text import duration, quantiles
 
 WIDTH, DPI = 6.6, 160  # inches, and dots in one: sharp on a telephone and large enough to read there
 KEPT = {"clean": ("-", 2.4, 1.0), "5 dB": ((0, (4, 1.6)), 1.5, 0.8)}  # conditions with a curve: line, width, strength
+BRIEF_H = 0.25  # a kind of fewer hours tells too little for a picture
 LATE_MS, LATEST_MS = 150, 300  # what is wanted of the median, and of 95 %
 
 
@@ -169,12 +170,13 @@ def _staircase(curve: list[tuple[float, float, float]], left: float, low: float)
     for wrong, miss, _ in sorted(curve):
         best = min(best, miss)
         points.append((max(wrong, left), max(100 * best, low)))
-    return [*points, (100.0, points[-1][1])]
+    return points
 
 
 def false(judged: list[Judged], theme: Theme) -> Any:
     """False accepts per hour by kind, at half one an hour and as shipped."""
-    kinds = list(judged[0].points[SHIPPED].kinds)
+    hours = {kind: rate.hours for kind, rate in judged[0].points[SHIPPED].kinds.items()}
+    kinds = [kind for kind in hours if hours[kind] >= BRIEF_H] or list(hours)
     figure, [axis] = _figure(theme, 1.7 + 0.26 * len(kinds) * max(2, len(judged)))
     colours = theme.of(judged)
     most = 1.0
@@ -183,10 +185,11 @@ def false(judged: list[Judged], theme: Theme) -> Any:
             rate, shipped = _best(each).kinds[kind], each.points[SHIPPED].kinds[kind]
             y, colour = row + offset, colours[each.name]
             axis.plot([rate.low, rate.high], [y, y], color=colour, lw=5, alpha=0.28, solid_capstyle="round")
-            axis.plot([rate.per_hour], [y], "o", color=colour, ms=7, label=each.name if row == 0 else None)
-            axis.plot([shipped.per_hour], [y], "o", ms=9, mfc="none", mec=colour, mew=1.6)
+            name = each.name if row == 0 else None
+            axis.plot([rate.per_hour], [y], "o", color=colour, ms=7, label=name, clip_on=rate.per_hour > 0)
+            axis.plot([shipped.per_hour], [y], "o", ms=9, mfc="none", mec=colour, mew=1.6, clip_on=shipped.per_hour > 0)
             most = max(most, rate.high, shipped.per_hour)
-    names = [f"{kind}\n{judged[0].points[SHIPPED].kinds[kind].hours:.1f} h" for kind in kinds]
+    names = [f"{kind}\n{duration(hours[kind])}" for kind in kinds]
     axis.set_yticks(range(len(kinds)), names)
     axis.set_ylim(len(kinds) - 0.45, -0.55)
     axis.set_xlim(-0.012 * min(most, 20), 1.05 * min(most, 20))

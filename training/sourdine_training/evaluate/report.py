@@ -121,7 +121,7 @@ def _share(share: Share) -> str:
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.per_hour:.2f}<small>{number(rate.count)} in {rate.hours:.1f} h</small><small>{rate.low:.2f} to {rate.high:.2f}</small>"
+    return f"{rate.per_hour:.2f}<small>{number(rate.count)} in {text.duration(rate.hours)}</small><small>{rate.low:.2f} to {rate.high:.2f}</small>"
 
 
 def _threshold(judged: Judged, at: Point) -> str:

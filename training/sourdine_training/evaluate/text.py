@@ -21,6 +21,10 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
 
 
+def duration(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 0.1 else f"{60 * hours:.0f} min"
+
+
 def verdict(judged: Judged, result: Result, rate: str = "0.5") -> str:
     """Where it stands, plainly; and if it is no peer, against the peers that heard the same."""
     spoken = judged.word.replace("_", " ")
