@@ -118,18 +118,14 @@ class Run:
 
     def _material(self, sayings: Sequence[voices.Saying], journey: Journey) -> Material:
         """Every sound there is, listed in data.csv; then the scenes made of them."""
-        recipe = self.recipe
+        recipe, own = self.recipe, self._own()
         with self.executor() as executor:
             progress = journey.stage("recordings")
             recordings = recorded(self.store, executor, progress) if recipe.recordings else []
             for path in recipe.data:
                 recordings += folders.folder(Path(path), recipe.phrase, self.store, executor)
             clips = voices.speak(sayings, self.store, executor, journey.stage("voices"))
-        if recipe.takes:
-            clips += folders.takes(Path(recipe.takes), recipe.phrase, self.store)
-        if recipe.negatives:
-            clips += folders.negatives(Path(recipe.negatives), self.store)
-        material = Material(self.recipe, tuple(clips), tuple(recordings), self.store)
+        material = Material(self.recipe, (*clips, *own), tuple(recordings), self.store)
         material.write(self.folder / DATA)
         for line in material.described():
             log.info(line)
@@ -140,6 +136,15 @@ class Run:
                     split, executor, lambda done, total, what, n=number: progress(n * total + done, 2 * total, what)
                 )
         return material
+
+    def _own(self) -> list[voices.Clip]:
+        """The owner's takes and negatives; they come first, for a folder that will not do is known at once."""
+        own, recipe = [], self.recipe
+        if recipe.takes:
+            own += folders.takes(Path(recipe.takes), recipe.phrase, self.store)
+        if recipe.negatives:
+            own += folders.negatives(Path(recipe.negatives), self.store)
+        return own
 
     # What they share.
 

@@ -112,7 +112,10 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
     agreed = {}
     for name, weights, data in zip(("spotter", "verifier"), (spotter, verifier), files, strict=True):
         tell(1, 10, f"comparing what runs the {name}")
-        agreed[name] = dataclasses.asdict(export.agree(weights, data, words[:AGREED]))
+        agreement = export.agree(weights, data, words[:AGREED])
+        if not agreement.exact:  # ours to mend, and nobody should flash it
+            raise RuntimeError(f"the firmware runs the {name} otherwise than tflite-micro: {agreement}")
+        agreed[name] = dataclasses.asdict(agreement)
     cutoffs = export.calibrate(files[0], valid, recipe.export, files[1], within(tell, 0.2, 0.8, "cutoffs"))
     warnings = []
     if cutoffs.alone.rate > recipe.export.rate:
