@@ -17,11 +17,52 @@ from sourdine_training.words import lines as write
 from sourdine_training.words.language import vocabulary
 from sourdine_training.words.near import INVENTORY
 from sourdine_training.words.phones import CONSONANTS, NUMBER, VOWELS, split
+from sourdine_training.words.phrase import Phrase
 
 FEW = Options(positive=20, near=150, partial=40, running=80, speech=300)
-MORE = Options(positive=45, near=400, partial=70, running=150, speech=500)
+MORE = Options(positive=45, near=600, partial=80, running=150, speech=400)
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="French is read by espeak-ng")
 PHRASES = [("alexa", "en"), ("hey sourdine", "en"), pytest.param("dis sourdine", "fr", marks=needs_espeak)]
+# What somebody in the next room, or with another accent, would still take for the phrase; and what nobody would.
+TAKEN = [
+    (
+        *(
+            "alexa",
+            "en",
+            "alex, alex eh, al acs, a lacks, el ex, all ex, lex aw, uh lexus, lexi, alexis, əlˈɛkmA, filˈɛksə",
+        ),
+        "electric, relax, taxes, texas, lex, alec, lacks, sexy",
+    ),
+    (
+        "jarvis",
+        "en",
+        "hey jarvis, jar vis, jervis, gervais, charges us jarvis, ʤˈɑɹvɪk",
+        "service, harvest, charges, travis",
+    ),
+    (
+        "computer",
+        "en",
+        "computers, compute, computing, commuter, come pewter",
+        "complete, competitor, community, tutor",
+    ),
+    (
+        *("view glass", "en", "few glass, view class, you glass, few grass, view gas, blue glass, the view glass"),
+        "view, glass, new glass, you guess, few, class",
+    ),
+    (
+        *(
+            "hey sourdine",
+            "en",
+            "hey sardine, hey sir dean, a sour dean, hey certain, oh sourdine, sourdine, my sourdine",
+        ),
+        "hey, sour, dean, hey sunshine, hey nadine",
+    ),
+    pytest.param(
+        *("dis sourdine", "fr", "dix sourdines, six sourdines, dis sardine, dis sabine, dis sourdines"),
+        "dis, sourdine, dis donc, piscine",
+        marks=needs_espeak,
+    ),
+]
 
 
 lines = functools.cache(write)  # the tests ask for the same ones again and again
@@ -46,9 +87,41 @@ def test_nothing_but_positives_is_or_holds_the_phrase_in_any_pronunciation(phras
     assert not [text for text in letters if phrase.replace(" ", "") in text]
 
 
+@pytest.mark.parametrize(("phrase", "code", "taken", "other"), TAKEN)
+def test_no_negative_is_or_holds_what_a_person_would_take_for_the_phrase(
+    phrase: str, code: str, taken: str, other: str
+):
+    said, like = Phrase.of(phrase, code), taken.split(", ")
+    words, made_up = [text for text in like if text.isascii()], [split(text) for text in like if not text.isascii()]
+    assert not said.others(words).any()
+    assert not said.apart(made_up).any()
+    assert said.others(other.split(", ")).all()
+    told = [line for line in lines(phrase, code, MORE) if line.kind != "positive"]
+    assert not {line.text for line in told} & set(words)
+    assert not [line for line in told if any(holds(split(line.phonemes), each) for each in made_up)]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "like", "unlike"),
+    [
+        ("alexa", "put a lacks here, she said uh lexus, I like a lexus", "the election is over, play the next song"),
+        ("jarvis", "they said hey jarvis, a jar vis", "the service charges are here, a jar of jam"),
+        ("hey sourdine", "it was a sour dean, say hey sardine", "hey, is the sauce sour, say hey certainly not"),
+    ],
+)
+def test_sentences_keep_common_words_that_begin_alike_and_nothing_nearer(phrase: str, like: str, unlike: str):
+    said = Phrase.of(phrase, "en")
+    assert not said.clear(like.split(", ")).any()
+    assert said.clear(unlike.split(", ")).all()
+
+
 @pytest.mark.parametrize(("phrase", "code"), PHRASES)
 def test_more_lines_extend_fewer(phrase: str, code: str):
     few, more = lines(phrase, code, FEW), lines(phrase, code, MORE)
+    assert [line for line in more if "," in line.text[:-1] and line.kind == "positive"] == [
+        line for line in few if "," in line.text[:-1] and line.kind == "positive"
+    ]
+    few, more = ([line for line in told if "," not in line.text[:-1]] for told in (few, more))
     for kind in KINDS:
         assert of(kind, more)[: len(of(kind, few))] == of(kind, few)
         assert len(of(kind, few)) < len(of(kind, more)) or kind == "positive"
@@ -76,23 +149,36 @@ def test_the_seed_draws_the_sentences_and_nothing_else():
 @pytest.mark.parametrize(
     ("phrase", "likes"),
     [
-        ("alexa", {"alexis", "election", "texas", "lex"}),
-        ("jarvis", {"service", "harvest", "charges", "travis"}),
-        ("computer", {"commuter", "complete", "competitor", "computing"}),
-        ("view glass", {"few grass", "you glass", "glass"}),
+        ("alexa", {"electric", "relax", "lex", "alec", "elected"}),
+        ("jarvis", {"service", "charges", "surface", "jar", "nervous"}),
+        ("computer", {"complete", "competitor", "community", "tutor"}),
+        ("view glass", {"view", "glass", "class", "useless"}),
+        ("hey sourdine", {"hey", "sour", "dine", "hey Anna", "hey fireman"}),
     ],
 )
 def test_what_people_confuse_is_among_the_confusables(phrase: str, likes: set[str]):
-    told = lines(phrase, "en", Options(1, 600, 80, 1, 1))
+    told = lines(phrase, "en", MORE)
     assert likes <= {line.text for line in told}
+
+
+@pytest.mark.parametrize(("phrase", "code"), PHRASES)
+def test_there_are_as_many_lines_as_asked_for_and_mostly_of_real_words(phrase: str, code: str):
+    for kind in ("near", "partial", "running", "speech"):
+        told = of(kind, lines(phrase, code, MORE))
+        assert len(told) == getattr(MORE, kind)
+        assert sum(bool(line.phonemes) for line in told) <= 0.2 * len(told)
+    pieces = [line for line in of("partial", lines(phrase, code, MORE)) if " " not in line.text]
+    assert len(pieces) > 0.6 * MORE.partial
+    assert all(len(split(line.phonemes)) > 2 for line in pieces if line.phonemes)
 
 
 def test_parts_of_a_phrase_are_said_alone_and_in_the_wrong_order():
     told = {line.text for line in of("partial", lines("hey sourdine", "en", FEW))}
-    assert {"hey", "sourdine", "sourdine hey"} <= told
+    assert {"hey", "sour", "dine"} <= told
     assert any(text.startswith("hey ") and text != "hey sourdine" for text in told)
-    ipa = {line.phonemes for line in of("partial", lines("computer", "en", FEW))}
-    assert {"kəmpjˈu", "jˈuTəɹ"} <= ipa
+    ipa = {line.phonemes for line in of("partial", lines("computer", "en", MORE))}
+    assert {"kəmp", "jˈuTəɹ"} <= ipa
+    assert {"view", "glass", "glass view"} <= {line.text for line in lines("view glass", "en", MORE)}
 
 
 @pytest.mark.parametrize(
@@ -130,15 +216,23 @@ def test_an_engine_can_say_every_phoneme(phrase: str, code: str):
 def test_positives_are_the_phrase_and_mostly_as_usual(phrase: str, code: str):
     told, variants = of("positive", lines(phrase, code, FEW)), pronounce(phrase, code)
     assert told[0] == Line(phrase, "positive", code, variants[0])
-    assert {line.text.rstrip(".,!?") for line in told} == {phrase}
-    assert {line.phonemes.rstrip(".,!?") for line in told} <= set(variants)
+    assert {line.text.rstrip(".,!?").replace(",", "") for line in told} == {phrase}
+    assert {line.phonemes.rstrip(".,!?").replace(",", "") for line in told} <= set(variants)
     counts = [sum(line.phonemes.rstrip(".,!?") == ipa for line in told) for ipa in variants]
     assert counts == sorted(counts, reverse=True)
 
 
+def test_a_pause_between_words_is_put_behind_the_other_positives():
+    told = of("positive", lines("view glass", "en", MORE))
+    paused = [line for line in told if line.text.startswith("view, glass")]
+    assert told[-len(paused) :] == paused
+    assert paused[0] == Line("view, glass", "positive", "en", "vjˈu, ɡlˈæs")
+    assert not [line for line in of("positive", lines("alexa", "en", MORE)) if "," in line.text[:-1]]
+
+
 def test_a_phrase_may_be_respelt_for_engines_that_take_text():
     told = of("positive", lines("hey sourdine", "en", Options(10, 0, 0, 0, 0, respelt=("hey soor deen",))))
-    assert {line.text.rstrip(".,!?") for line in told} == {"hey sourdine", "hey soor deen"}
+    assert {line.text.rstrip(".,!?") for line in told[:10]} == {"hey sourdine", "hey soor deen"}
 
 
 @pytest.mark.parametrize("code", ["en", pytest.param("fr", marks=needs_espeak)])
@@ -214,10 +308,13 @@ def test_phones_are_vowels_or_consonants():
 
 def test_ordinary_speech_is_the_same_for_every_phrase():
     """So that voices say it once for all; a sentence that holds the phrase gives its place to another."""
-    one, two = (of("speech", lines(phrase, "en", FEW)) for phrase in ("alexa", "hey sourdine"))
+    one, two = (of("speech", lines(phrase, "en", FEW)) for phrase in ("computer", "hey sourdine"))
     assert one == two
+    alike = of("speech", lines("alexa", "en", FEW))
+    assert sum(a != b for a, b in zip(one, alike, strict=True)) < 6  # Lexi is taken for her
     timed = of("speech", lines("timer", "en", FEW))
     assert len(timed) == len(one)
     replaced = [(a.text, b.text) for a, b in zip(one, timed, strict=True) if a != b]
     assert replaced
-    assert all("timer" in a and "timer" not in b for a, b in replaced)
+    assert not [b for _, b in replaced if "time" in b]
+    assert {a for a in (line.text for line in one) if "timer" in a} <= {a for a, _ in replaced}

@@ -14,8 +14,10 @@ from .line import Line
 from .phones import CONSONANTS, STRESS, VOWELS, Crowd, distance, presence, split
 from .phrase import Phrase
 
-EDITS = 600  # how many edits of a phrase there are at most
-FAR = 2.4  # phone distance beyond which a word is just another word
+EDITS = 120  # how many edits of a phrase there are at most: real words are what is said around it
+COMMONEST = 12000  # pairs are made of as many words
+FAR = 1.6  # phone distance beyond the margin from which on a word is just another word
+FILLERS = 2  # letters of words that are sighs or hardly heard, "uh", "a": together with another they are no pair
 _FRENCH = ("a", "e", "i", "o", "u", "y", "ø", "œ", "ɛ", "ɔ", "ə", "ɑ̃", "ɛ̃", "ɔ̃", *"bdfjklmnpstvwzɡɲʁʃʒ")
 INVENTORY = {"en": ENGLISH_PHONES, "fr": _FRENCH}
 # How a phone is spelled for engines that take text only: roughly, and never as the phrase itself.
@@ -83,17 +85,18 @@ def neighbourhood(code: str, most: int = 40000) -> Neighbourhood:
 def _words(phrase: Phrase) -> Iterator[str]:
     """Real words like the phrase; of several words, one is replaced by what is like it."""
     code, words = phrase.language.code, phrase.text.split()
-    for word, apart in neighbourhood(code).nearest(phrase.phones[0], 160):
-        if apart < FAR + 0.6:
+    far = phrase.margin() + FAR
+    for word, apart in neighbourhood(code).nearest(phrase.phones[0], 400):
+        if apart < far:
             yield word
     if len(words) > 1:
         kin = [
-            [word for word, apart in neighbourhood(code).nearest(phrase.sound(each), 120) if apart < FAR]
+            [word for word, apart in neighbourhood(code).nearest(phrase.sound(each), 250) if apart < far]
             for each in words
         ]
-        for rank in range(120):
+        for rank in range(250):
             for place in reversed(range(len(words))):
-                if rank < len(kin[place]) and kin[place][rank] != words[place]:
+                if rank < len(kin[place]) and kin[place][rank] != words[place] and len(kin[place][rank]) > FILLERS:
                     yield " ".join([*words[:place], kin[place][rank], *words[place + 1 :]])
 
 
@@ -112,10 +115,10 @@ def pairs(phrase: Phrase, near: Neighbourhood, width: int) -> list[tuple[float, 
 
 
 def _pairs(phrase: Phrase) -> Iterator[str]:
-    """Pairs of words, none of which comes too often."""
+    """Pairs of words, none of which comes too often or is a filler."""
     used: Counter[str] = Counter()
-    for _, one, two in pairs(phrase, neighbourhood(phrase.language.code), 25):
-        if max(used[one], used[f" {two}"]) < 5:
+    for _, one, two in pairs(phrase, neighbourhood(phrase.language.code, COMMONEST), 60):
+        if max(used[one], used[f" {two}"]) < 4 and min(len(one), len(two)) > FILLERS:
             used.update((one, f" {two}"))
             yield f"{one} {two}"
 
@@ -148,15 +151,15 @@ def _sayable(ipa: str, code: str) -> bool:
 
 
 def _edits(phrase: Phrase) -> Iterator[str]:
-    """IPA of the phrase with one or two phones exchanged, dropped or put in, up to 2.6 apart; drawn by chance from
-    the phrase alone, nearer ones more often."""
+    """IPA of the phrase with two or three phones exchanged, dropped or put in, beyond the margin and up to FAR from it;
+    drawn by chance from the phrase alone, nearer ones more often."""
     code = phrase.language.code
     vowels = [phone for phone in INVENTORY[code] if phone in VOWELS]
     consonants = [phone for phone in INVENTORY[code] if phone in CONSONANTS]
     starts = [units(ipa) for ipa in phrase.variants[:2]]
-    for draws in np.random.default_rng([*phrase.text.encode(), 1]).random((16000, 9)):
+    for draws in np.random.default_rng([*phrase.text.encode(), 1]).random((8000, 10)):
         ipa, cost = list(starts[int(draws[0] * len(starts))]), 0.0
-        for where, what, which in draws[1:4], draws[4:7]:
+        for where, what, which in draws[1:4], draws[4:7], draws[7:10]:
             places = [at for at, unit in enumerate(ipa) if split(unit)]
             at = places[int(where * len(places))]
             mark, phone = ipa[at][0] if ipa[at][0] in STRESS else "", split(ipa[at])[0]
@@ -172,9 +175,9 @@ def _edits(phrase: Phrase) -> Iterator[str]:
                 extra = consonants[int(which * len(consonants))]
                 cost += presence(extra)
                 ipa.insert(at + (what < 0.88), extra)
-            if draws[7] < 0.4:
+            if cost > phrase.margin():
                 break
-        if phrase.margin(made_up=True) <= cost <= 2.6 and draws[8] < 1.4 - 0.4 * cost:
+        if phrase.margin() <= cost <= phrase.margin() + FAR / 2:
             yield "".join(ipa)
 
 
@@ -183,18 +186,19 @@ def _once(texts: Iterable[str]) -> list[str]:
 
 
 def _real(phrase: Phrase, texts: Iterable[str]) -> list[Line]:
-    texts = [text for text in _once(texts) if not phrase.spelled(text)]
-    good = phrase.apart(phrase.sounds(texts))
-    return [Line(text, "near", phrase.language.code) for text, fine in zip(texts, good, strict=True) if fine]
+    texts = _once(texts)
+    return [
+        Line(text, "near", phrase.language.code) for text, fine in zip(texts, phrase.others(texts), strict=True) if fine
+    ]
 
 
 @lru_cache(maxsize=8)
 def _all(phrase: Phrase) -> tuple[Line, ...]:
-    """Every confusable that can be made, likest first: real words, edits, pairs of words, what others listen to,
+    """Every confusable that can be made, likest first: real words, pairs of words, edits, what others listen to,
     rhymes."""
     code = phrase.language.code
     edits = [ipa for ipa in _once(_edits(phrase)) if _sayable(ipa, code)]
-    good = phrase.apart([split(ipa) for ipa in edits], made_up=True)
+    good = phrase.apart([split(ipa) for ipa in edits])
     edits = [ipa for ipa, fine in zip(edits, good, strict=True) if fine][:EDITS]
     # an engine that takes text only must not read an edit's letters as the phrase either
     read = phrase.apart(phrase.sounds([respell(ipa, code) for ipa in edits]))
@@ -203,7 +207,7 @@ def _all(phrase: Phrase) -> tuple[Line, ...]:
     words, paired, others, rhymes = (
         _real(phrase, texts) for texts in (_words(phrase), _pairs(phrase), known, _rhymes(phrase))
     )
-    turns = itertools.zip_longest(words, edited[::2], paired, edited[1::2], others, rhymes)
+    turns = itertools.zip_longest(words[::2], paired, words[1::2], edited, others, rhymes)
     return tuple(dict.fromkeys(line for turn in turns for line in turn if line is not None))
 
 

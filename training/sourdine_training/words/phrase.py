@@ -10,12 +10,14 @@ import numpy as np
 from .language import Language, language
 from .phones import VOWELS, Crowd, distance, split
 
-# Phone distance within which something is still the phrase, to ears in a noisy room; and for each phone of it, where that
-# is more. Real words are said clearly by their own right, so they may come nearer than what is made up.
-MARGIN, PER_PHONE = 0.85, 0.1
-MADE_UP, MADE_UP_PER_PHONE = 1.1, 0.15
+# Phone distance within which something is still the phrase, to ears in the next room or used to another accent; and for
+# each phone of it, where that is more. A net that is told otherwise learns to doubt people. A change of one phone is 1 at
+# most, so more than one has to change; common words are known by themselves, so they may come nearer.
+MARGIN, PER_PHONE = 1.55, 0.2
+OF_COMMON, OF_COMMON_PER_PHONE = 1.15, 0.15
+INSIDE = 0.75  # the share of the margin that holds for what is found somewhere within
+COMMON = 3.0  # zipf of a common word: once in a million
 ALIKE = 0.36  # phone distance of s and z, t and d, and closer
-INSIDE = 0.2  # the same, for the phrase found somewhere within longer speech
 
 
 @dataclass(frozen=True)
@@ -40,28 +42,70 @@ class Phrase:
         """The variants as phones, each once."""
         return list(dict.fromkeys(split(ipa) for ipa in self.variants))
 
-    def margin(self, made_up: bool = False) -> float:
-        """Phone distance within which something is still the phrase."""
-        least, each = (MADE_UP, MADE_UP_PER_PHONE) if made_up else (MARGIN, PER_PHONE)
+    def margin(self, common: bool = False) -> float:
+        """Phone distance within which something is still the phrase; within which a common word is."""
+        least, each = (OF_COMMON, OF_COMMON_PER_PHONE) if common else (MARGIN, PER_PHONE)
         return max(least, each * len(self.phones[0]))
 
-    def apart(self, sequences: Sequence[tuple[str, ...]], made_up: bool = False) -> np.ndarray:
-        """Which sequences of phones are clearly not the phrase: bool [N].
-
-        False when a whole sequence is within the margin of a pronunciation, or holds one almost exactly.
-        """
+    def likeness(self, sequences: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
+        """Phone distances [N], [N]: of each sequence from the nearest pronunciation, and of what is most like one within
+        it; the first, never less than the second, is not looked for where the second is beyond the margin."""
         if not len(sequences):
-            return np.zeros(0, bool)
-        crowd = Crowd([_run(sequence) for sequence in sequences])
-        good = np.ones(len(sequences), bool)
-        for phones in map(_run, self.phones):
-            good &= crowd.distances(phones) >= self.margin(made_up)
-            good &= crowd.distances(phones, inside=True) >= INSIDE
-        return good
+            return np.zeros(0), np.zeros(0)
+        runs, said = [_run(sequence) for sequence in sequences], dict.fromkeys(map(_run, self.phones))
+        crowd = Crowd(runs)
+        within = np.min([crowd.distances(phones, inside=True) for phones in said], axis=0)
+        whole, near = within.copy(), np.flatnonzero(within < self.margin())
+        if len(near):
+            crowd = Crowd([runs[at] for at in near])
+            whole[near] = np.min([crowd.distances(phones) for phones in said], axis=0)
+        return whole, within
+
+    def apart(self, sequences: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """Which sequences of phones nobody takes for the phrase, nor anything within them: bool [N]."""
+        whole, within = self.likeness(sequences)
+        return (whole >= self.margin()) & (within >= INSIDE * self.margin())
+
+    def others(self, texts: Sequence[str]) -> np.ndarray:
+        """Which texts may be called something else, as lines by themselves: bool [N].
+
+        False for what is or holds the phrase, or is it but for a letter, which an engine may read as it likes. Common
+        words have a margin of their own, whole and within.
+        """
+        whole, within = self.likeness(self.sounds(texts))
+        margin = np.array([self.margin(self._common(text)) for text in texts])
+        spelled = np.array([self.spelled(text) or self._misspelled(text) for text in texts], bool)
+        return (whole >= margin) & (within >= INSIDE * margin) & ~spelled
+
+    def clear(self, texts: Sequence[str]) -> np.ndarray:
+        """Which texts are speech that does not hold the phrase: bool [N].
+
+        A common word whose whole is beyond its margin stays ("election" for "alexa", though it begins alike); what
+        comes nearer together with its neighbours does not ("a lexus").
+        """
+        whole, within = self.likeness(self.sounds(texts))
+        good = (whole >= self.margin()) & (within >= INSIDE * self.margin())
+        for at in map(int, np.flatnonzero(~good)):
+            words = [word for word in _words(texts[at]) if self._common(word)]
+            alone, inside = self.likeness(self.sounds(words))
+            known = inside[alone >= self.margin(common=True)]
+            good[at] = within[at] >= known.min(initial=np.inf) - 1e-4
+        return good & ~np.array([self.spelled(text) for text in texts], bool)
+
+    def _common(self, text: str) -> bool:
+        """Whether `text` is one common word."""
+        from wordfreq import zipf_frequency
+
+        return " " not in text and zipf_frequency(text, self.language.code) > COMMON
 
     def spelled(self, text: str) -> bool:
         """Whether the phrase's letters stand in `text`, whatever the spaces."""
         return _letters(self.text) in _letters(text)
+
+    def _misspelled(self, text: str) -> bool:
+        """Whether `text` is the phrase without one of its letters."""
+        letters = _letters(self.text)
+        return _letters(text) in {letters[:at] + letters[at + 1 :] for at in range(len(letters))}
 
     def sound(self, text: str) -> tuple[str, ...]:
         """The phones of `text`."""

@@ -9,6 +9,17 @@ from .phrase import Phrase
 ENDINGS = {"": 0.0, ".": 0.9, "!": 1.3, ",": 1.6, "?": 2.2}
 
 
+def paused(phrase: Phrase, count: int) -> list[Line]:
+    """Up to `count` lines of a phrase of several words with a pause between them: "hey, sourdine"; it needs one."""
+    if " " not in phrase.text:
+        return []
+    told = [(ipa, ending) for ipa in phrase.variants[:2] for ending in ("", ".", "!")]
+    return [
+        Line(phrase.text.replace(" ", ", ") + ending, "positive", phrase.language.code, ipa.replace(" ", ", ") + ending)
+        for ipa, ending in told[:count]
+    ]
+
+
 def positives(phrase: Phrase, count: int, respelt: tuple[str, ...] = ()) -> list[Line]:
     """Up to `count` lines: every pronunciation, the usual ones with more intonations; the most plausible come first.
 

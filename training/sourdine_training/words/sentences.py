@@ -61,13 +61,7 @@ def _clear(phrase: Phrase, drawn: Iterator[str]) -> Iterator[str]:
         if not block:
             return
         seen.update(block)
-        yield from (text for text, fine in zip(block, _fine(phrase, block), strict=True) if fine)
-
-
-def _fine(phrase: Phrase, texts: Sequence[str]) -> list[bool]:
-    """Of each text, whether it does not hold the phrase, in letters or in sounds."""
-    apart = phrase.apart(phrase.sounds(texts))
-    return [fine and not phrase.spelled(text) for text, fine in zip(texts, apart, strict=True)]
+        yield from (text for text, fine in zip(block, phrase.clear(block), strict=True) if fine)
 
 
 def running(phrase: Phrase, count: int, halves: Sequence[str], seed: int) -> list[Line]:
@@ -88,7 +82,7 @@ def speech(phrase: Phrase, count: int, seed: int) -> list[Line]:
     """
     texts = list(itertools.islice(_ordinary(phrase.language, seed, 3), count))
     spare = _clear(phrase, _ordinary(phrase.language, seed, 4))
-    fit = [text if fine else next(spare) for text, fine in zip(texts, _fine(phrase, texts), strict=True)]
+    fit = [text if fine else next(spare) for text, fine in zip(texts, phrase.clear(texts), strict=True)]
     return [Line(text, "speech", phrase.language.code) for text in fit]
 
 
