@@ -46,8 +46,8 @@ class Wake:
     """
 
     def __init__(self, manifest, model, more=PLAIN, verifier=None):
-        cutoff, size = _check(manifest)
-        second = _check_more(more)
+        cutoff, size = check(manifest)
+        second = second_stage(more)
         if (second is None) != (verifier is None):
             raise ModelError("it has a second stage, or it has not: manifest and model disagree")
         if second:
@@ -68,9 +68,9 @@ class Wake:
     def load(cls, path):
         """From a manifest's path; the other files lie beside it."""
         manifest = _read(path)
-        _check(manifest)
+        check(manifest)
         more = _read(path.rpartition(".")[0] + ".sourdine.json", PLAIN)
-        second = _check_more(more)
+        second = second_stage(more)
         model = _open(path, manifest["model"], Model)
         return cls(manifest, model, more, second and _open(path, second["model"], Verifier))
 
@@ -165,7 +165,7 @@ def _read(path, absent=None):
         raise ModelError(f"{path}: not JSON")
 
 
-def _check(manifest):
+def check(manifest):
     """(probability_cutoff, sliding_window_size) of a manifest that is all right."""
     if not isinstance(manifest, dict) or manifest.get("type") != "micro":
         raise ModelError('the manifest is not of type "micro"')
@@ -187,7 +187,7 @@ def _check(manifest):
     )
 
 
-def _check_more(more):
+def second_stage(more):
     """What NAME.sourdine.json says about the second stage, if it is all right; None if there is none."""
     if not isinstance(more, dict) or more.get("version") != 1:
         raise ModelError("what sourdine adds to the manifest is not of version 1")

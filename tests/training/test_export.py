@@ -18,6 +18,7 @@ from sourdine_training.export import manifest, run
 from sourdine_training.export.calibrate import Choice, Cutoffs
 from sourdine_training.net import options as sizes
 from sourdine_training.net import quant
+from sourdine_training.net.score import score
 from sourdine_training.net.weights import Weights
 
 # What ESPHome's micro_wake_word registers (micro_wake_word.cpp, register_streaming_ops_) and has room for.
@@ -273,6 +274,9 @@ class Loud:
     def step(self, features):
         return int(features.reshape(-1, 40)[-1, self._place]) + 128
 
+    def steps(self, features):
+        return np.array([self.step(part) for part in features.reshape(-1, 3, 40)], np.uint8)
+
 
 def pool(words, streams, seed=0):
     """Noise in which words are loud in both numbers, and what is like them in the first alone."""
@@ -451,3 +455,53 @@ def test_a_pool_without_words_or_streams_is_refused(loud):
     for broken in (pool(1, 0), SimpleNamespace(features=np.zeros((1, 240, 40)), end=np.array([-1]), streams=[1])):
         with pytest.raises(ValueError, match="nothing to calibrate"):
             export.calibrate(b"spotter", broken, OPTIONS)
+
+
+# The shift
+
+
+def test_a_shift_lowers_every_logit_by_the_same(windows):
+    weights = net(SMALL, 3)
+    before, after = (score(each, windows)[:, 40:].astype(float) for each in (weights, export.shifted(weights, 1.5)))
+    moved = np.log(before / (1 - before)) - np.log(after / (1 - after))
+    assert moved == pytest.approx(1.5, abs=1e-3)
+
+
+def test_what_is_shifted_keeps_the_ranges_of_training_and_the_steps_where_they_are_needed():
+    ranges = np.array([[0, 11], [-3, 4.5], [0, 7], [-6, 2], [0, 13], [-9, 9]], np.float32)
+    data = export.tflite(export.shifted(net(SMALL, ranges=ranges), 5.0))
+    logit = {tensor.name: tensor for tensor in model(data).subgraphs[0].tensors}[b"logit"].quantization
+    assert logit.scale[0] == pytest.approx((6.25 + 4.0) / 255)  # of -14..4
+
+
+def sure(options, seed, up):
+    """Random weights whose logits are spread widely around `up`, as those of a net that was taught to be sure."""
+    weights = net(options, seed)
+    head = len(weights.stack) - 1
+    wide = {f"{head}.w": 4 * weights.arrays[f"{head}.w"], f"{head}.b": np.full(1, up, np.float32)}
+    return Weights(weights.options, weights.arrays | wide, weights.ranges)
+
+
+@pytest.mark.parametrize("up", [-6, 7])
+def test_after_the_shift_the_cutoffs_of_the_rate_lie_in_the_middle(up):
+    streams = [SimpleNamespace(features=each) for each in sounds(4, 18_000, 5)]
+    heard = SimpleNamespace(features=sounds(12, 240, 6), end=np.full(12, 200), streams=streams)
+    nets = sure(SMALL, 3, up), sure(SMALL_VERIFIER, 4, up)
+    options = export.Options(rate=20.0, rates=(20.0,))
+    moved = export.shifts(*nets, heard, options)
+    assert [np.sign(shift) for shift in moved] == [np.sign(up)] * 2
+    files = [
+        export.tflite(export.shifted(each, shift), heard.features) for each, shift in zip(nets, moved, strict=True)
+    ]
+    found = export.calibrate(files[0], heard, options, files[1])
+    assert 0.5 < found.alone.spotter / 255 < 0.85
+    assert found.alone.rate <= 20
+    assert found.both is None or 0.2 < found.both.verifier / 255 < 0.8
+
+
+def test_a_shifted_net_agrees_as_every_other(windows):
+    for options in (SMALL, SMALL_VERIFIER):
+        weights = export.shifted(sure(options, 3, 6.0), 5.0)
+        agreement = export.agree(weights, export.tflite(weights, windows), windows)
+        assert agreement.exact
+        assert agreement.mean < 0.03

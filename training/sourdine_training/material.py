@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from sourdine import wake
 from sourdine_training import pools, voices
 from sourdine_training.apart import Progress, silent
 from sourdine_training.executor import Executor
@@ -14,8 +15,10 @@ from sourdine_training.sources.pieces import Recording
 from sourdine_training.store import Store, key
 
 HERE = Path(__file__).parent
+FIRMWARE = "firmware"  # for code(): what the board runs
 COLUMNS = ("key", "kind", "split", "voice", "text", "seconds")
 SPLITS = ("train", "valid")
+REPORTED = 0.25  # of what validates, kept from the choices for the report
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,15 @@ class Material:
         sounds = [[clip.key, clip.kind, clip.split] for clip in self.clips]
         others = [[each.key, each.kind, each.split] for each in self.recordings]
         recipe = self.recipe
-        return key(sounds, others, recipe.pools, recipe.rooms, recipe.seed)
+        return key(sounds, others, recipe.pools, recipe.rooms, recipe.seed, REPORTED)
 
     def pool(self, split: str, executor: Executor | None = None, tell: Progress = silent) -> pools.Pool:
-        """The pool of "train" or "valid", made or found."""
+        """The pool of "train" or "valid", made or found. What is reported on chooses nothing, so it is in neither."""
         recipe, executor = self.recipe, executor or Executor.in_process()
+        clips = [each for each in self.clips if not reported(each)]
+        recordings = [each for each in self.recordings if not reported(each)]
         return pools.build(
-            self.clips, self.recordings, recipe.pools, recipe.rooms, split, recipe.seed, self.store, executor, tell
+            clips, recordings, recipe.pools, recipe.rooms, split, recipe.seed, self.store, executor, tell
         )
 
     def write(self, path: Path) -> None:
@@ -80,9 +85,14 @@ class Material:
         ]
 
 
+def reported(each: voices.Clip | Recording) -> bool:
+    """Whether it validates, and is kept for the report: by its own key, whatever else there is."""
+    share = int.from_bytes(hashlib.sha256(f"report on {each.key}".encode()).digest()[:4]) / 2**32
+    return each.split == "valid" and share < REPORTED
+
+
 def code(*names: str) -> str:
-    """Digest of the source of rooms and modules: what they would make of the same inputs may change with it."""
-    paths = [
-        path for name in names for path in sorted([HERE / name] if name.endswith(".py") else (HERE / name).glob("*.py"))
-    ]
+    """Digest of the source of rooms, modules, and FIRMWARE: what they make of the same inputs may change with it."""
+    places = [Path(wake.__file__).parent if name == FIRMWARE else HERE / name for name in names]
+    paths = [path for place in places for path in ([place] if place.suffix == ".py" else sorted(place.glob("*.py")))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 
 from sourdine_training.apart import Progress
 from sourdine_training.executor import Executor
-from sourdine_training.material import Material, code
+from sourdine_training.material import FIRMWARE, Material, code, reported
 from sourdine_training.plan import seeds
 from sourdine_training.store import Store, key
 
@@ -28,6 +28,9 @@ SYNTHETIC = (
     "The word was said by synthetic voices that the training never heard. People are harder: judge the model on "
     "recordings of them with `sourdine evaluate`."
 )
+APART = "Other clips of the same voices chose the net and the cutoffs."
+TOGETHER = "These very clips chose the net and the cutoffs, too: they are too few to share."
+FRENCH = "This word is French, and was judged on synthetic French voices alone: no person said it."
 Made = dict[str, Any]  # what there is to say; "files": ending → name in `folder`; "folder" is where they lie
 
 
@@ -91,7 +94,9 @@ def model_key(material: Material, trained: Made) -> str:
     recipe = material.recipe
     weights = [_weights(each) for each in (trained["spotters"][trained["chosen"]], trained["verifier"])]
     said = [recipe.phrase, recipe.language, recipe.author]
-    return key("model", material.key, recipe.export, *weights, said, code("export", "net", "rule.py"))
+    return key(
+        "model", material.key, recipe.export, *weights, said, code("export", "net", "rule.py", "pools.py", FIRMWARE)
+    )
 
 
 def model(material: Material, trained: Made, inputs: str, tell: Progress) -> Made:
@@ -107,7 +112,9 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
     spotter, verifier = (
         net.Weights.load(_weights(each)) for each in (trained["spotters"][trained["chosen"]], trained["verifier"])
     )
-    tell(0, 10, "quantising")
+    shifts = export.shifts(spotter, verifier, valid, recipe.export, within(tell, 0, 0.1, "where the cutoffs are to be"))
+    spotter, verifier = (export.shifted(each, by) for each, by in zip((spotter, verifier), shifts, strict=True))
+    tell(1, 10, "quantising")
     files = [export.tflite(each, words) for each in (spotter, verifier)]
     agreed = {}
     for name, weights, data in zip(("spotter", "verifier"), (spotter, verifier), files, strict=True):
@@ -118,21 +125,29 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
         agreed[name] = dataclasses.asdict(agreement)
     cutoffs = export.calibrate(files[0], valid, recipe.export, files[1], within(tell, 0.2, 0.8, "cutoffs"))
     warnings = []
-    if cutoffs.alone.rate > recipe.export.rate:
+    kept = cutoffs.alone.rate <= recipe.export.rate
+    if not kept:
         warnings.append(f"no cutoff keeps the spotter down to {recipe.export.rate:g} false accepts an hour")
-    second = files[1] if cutoffs.both and cutoffs.both.misses <= cutoffs.alone.misses else None
+    helps = cutoffs.both is not None and (not kept or cutoffs.both.misses <= cutoffs.alone.misses)
+    second = files[1] if helps else None
     if not second:
         warnings.append("the second stage does not help, and is left out")
     about = {"author": recipe.author, "languages": [recipe.language]}
     paths = export.write(folder, recipe.name, recipe.phrase, files[0], cutoffs, second, **about)
     endings = {path.name.removeprefix(f"{recipe.name}."): path.name for path in paths}
-    return {"agreed": agreed, "cutoffs": _plain(dataclasses.asdict(cutoffs)), "warnings": warnings, "files": endings}
+    return {
+        "agreed": agreed,
+        "shifts": dict(zip(("spotter", "verifier"), shifts, strict=True)),  # of all logits, beside the weights kept
+        "cutoffs": _plain(dataclasses.asdict(cutoffs)),
+        "warnings": warnings,
+        "files": endings,
+    }
 
 
 def judgement_key(material: Material, files: Made) -> str:
     """Of all that decides the report."""
     paths = [Path(files["folder"]) / name for name in files["files"].values()]
-    return key("judgement", material.key, *paths, code("evaluate", "rule.py"))
+    return key("judgement", material.key, *paths, code("evaluate", "export", "rule.py", "features.py", FIRMWARE))
 
 
 def judgement(material: Material, files: Made, inputs: str, tell: Progress) -> Made:
@@ -145,16 +160,28 @@ def _judgement(material: Material, files: Made, folder: Path, tell: Progress) ->
 
     model = pairs.read(Path(files["folder"]) / files["files"]["json"])
     with Executor.in_process() as executor:
-        result = judge.evaluate([*model.stages()], unheard(material), material.store, executor, tell, [SYNTHETIC])
+        heard, notes = unheard(material)
+        result = judge.evaluate([*model.stages()], heard, material.store, executor, tell, notes)
     report.write(result, folder / "report")
     return {"verdict": text.verdict(result.judged[0], result), "files": {"report": "report"}}
 
 
-def unheard(material: Material) -> list[Any]:
-    """What validates, as the judge wants it; and the recordings that are kept for judging alone."""
+def unheard(material: Material) -> tuple[list[Any], list[str]]:
+    """What validates and chose nothing, as the judge wants it, and the recordings that are kept for judging alone.
+
+    Second, what is to be said of them.
+    """
     from sourdine_training.evaluate.corpus import Recording, plain
 
     word, found = plain(material.recipe.phrase), []
+    clips = [each for each in material.clips if reported(each)]
+    notes = [SYNTHETIC, APART]
+    if not {"positive", "speech"} <= {each.kind for each in clips}:
+        clips, notes = [each for each in material.clips if each.split == "valid"], [SYNTHETIC, TOGETHER]
+    if material.recipe.language == "fr" and not any(
+        each.voice.engine == "take" for each in clips if each.kind == "positive"
+    ):
+        notes.append(FRENCH)
     kinds = {
         "positive": "positive",
         "near": "confusable",
@@ -163,19 +190,17 @@ def unheard(material: Material) -> list[Any]:
         "speech": "speech",
     }
     for kind, called in kinds.items():
-        mine = sorted(
-            (each for each in material.clips if (each.kind, each.split) == (kind, "valid")), key=lambda c: c.key
-        )
+        mine = sorted((each for each in clips if each.kind == kind), key=lambda each: each.key)
         found += [
             Recording(each.path, called, word if kind == "positive" else "", each.voice.speaker, each.voice.engine)
             for each in mine[:JUDGED]
         ]
     hours: dict[str, float] = {}
     for each in sorted(material.recordings, key=lambda each: (each.split, each.key)):  # "judge" before "valid"
-        if each.split != "train" and hours.get(each.kind, 0.0) < JUDGED_H:
+        if (each.split == "judge" or reported(each)) and hours.get(each.kind, 0.0) < JUDGED_H:
             hours[each.kind] = hours.get(each.kind, 0.0) + each.seconds / 3600
             found.append(Recording(each.path, each.kind, "", each.key, each.source))
-    return found
+    return found, notes
 
 
 def made(store: Store, inputs: str, make: Callable[[Path, Progress], Made], tell: Progress) -> Made:

@@ -1,14 +1,13 @@
 """microWakeWord's pairs, ours among them: NAME.tflite with NAME.json, and NAME.sourdine.json if there is a second stage.
 
 They run in TensorFlow Lite Micro on the firmware's features, and are judged by the firmware's rule. What the second stage
-would say is kept for each step of the first; right after a wake the firmware may ask one or two features later.
+would say is kept for each step of the first; right after a wake the firmware may ask one or two features later. tflite-micro believes a file
+whatever it says, so what is not a peer's own is checked by the firmware first.
 """
 
 import dataclasses
 import functools
 import json
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from sourdine_board.mistake import Mistake
 from sourdine_training import features, rule
 from sourdine_training.evaluate.corpus import plain
 from sourdine_training.evaluate.detectors import Costs, Scores
+from sourdine_training.export import run
 from sourdine_training.store import digest, key
 
 STEP_MS = 1000 * spec.HOP / spec.SAMPLE_RATE
@@ -64,7 +64,7 @@ class Pair:
     @property
     def ladder(self) -> tuple[float, ...]:
         own = self.second.cutoff if self.second else self.cutoff
-        return tuple(cutoff / 255 for cutoff in sorted({*range(4, 124, 4), *range(124, 255), own}))
+        return tuple(cutoff / 255 for cutoff in sorted({*range(2, 64, 2), *range(64, 255), own}))
 
     @property
     def shipped(self) -> int:
@@ -81,14 +81,15 @@ class Pair:
 
     def listen(self, sound: NDArray[np.int8]) -> Scores:
         spotter = _interpreter(self.model, digest(self.model))
-        probabilities = spotter.run(sound)
+        spotter.reset()
+        probabilities = spotter.steps(sound)
         if not self.second:
             return {"p": probabilities}
         answers = np.full(len(probabilities), -1, np.int16)
         verifier = _interpreter(self.second.model, digest(self.second.model))
         padded = np.concatenate([np.full((self.second.rows, spec.CHANNELS), features.ZERO, np.int8), sound])
         for step in np.flatnonzero(_smooth(probabilities, self.size) > self.second.spotter_cutoff * self.size):
-            end = (step + 1) * spotter.stride + self.second.rows
+            end = (step + 1) * spotter.frames + self.second.rows
             answers[step] = verifier.step(padded[end - self.second.rows : end])
         return {"p": probabilities, "v": answers}
 
@@ -114,24 +115,30 @@ class Pair:
         return steps.wakes(lambda at: scores["v"][(at + 1) // rule.STRIDE - 1] >= cutoff, slices)
 
     def costs(self) -> Costs:
-        first = _on_board(self.model, digest(self.model))
+        try:
+            first = _on_board(self.model, digest(self.model))
+        except Mistake:  # another runtime's: its makers' word for it
+            first = None
         files = [self.model, *([self.second.model] if self.second else [])]
         noise = np.random.default_rng(0).normal(0, 300, 10 * spec.SAMPLE_RATE).astype(np.int16)
         self.listen(features.features(noise[: spec.SAMPLE_RATE]))
         before = time.process_time()
         self.listen(features.features(noise))
         cpu = (time.process_time() - before) / 10
-        second = _on_board(self.second.model, digest(self.second.model), VERIFIER) if self.second else None
+        second = _on_board(self.second.model, digest(self.second.model), verifier=True) if self.second else None
         size = sum(path.stat().st_size for path in files)
-        if not first:  # another runtime's: its makers' word for it
+        if not first:
             return Costs(size, self.arena, None, cpu)
         arena = first["arena"] + (second["arena"] if second else 0)
         macs = first["macs"] / first["stride"] * 1000 / STEP_MS
         return Costs(size, arena, macs, cpu, second["macs"] if second else None)
 
 
-def read(path: Path) -> Pair:
-    """The pair of a .json or .tflite. Mistake when it is none, or not complete."""
+def read(path: Path, trusted: bool = False) -> Pair:
+    """The pair of a .json or .tflite. Mistake when it is none, is not complete, or is not what the firmware would run.
+
+    trusted  the model is a peer's own, made for another runtime: only its manifest is checked
+    """
     if path.suffix not in (".json", ".tflite"):
         raise Mistake(
             f"{path} is neither a .json nor a .tflite: name a model's manifest, or a peer as openwakeword:alexa"
@@ -139,7 +146,7 @@ def read(path: Path) -> Pair:
     manifest = path.with_suffix(".json")
     described = _json(manifest)
     try:
-        wake._check(described)
+        wake.check(described)
         micro = described["micro"]
         model = manifest.with_name(described["model"])
     except ModelError as error:
@@ -149,7 +156,7 @@ def read(path: Path) -> Pair:
     word, size, cutoff = described["wake_word"], micro["sliding_window_size"], int(micro["probability_cutoff"] * 255)
     second, beside = None, manifest.with_name(f"{manifest.stem}.sourdine.json")
     try:
-        verify = wake._check_more(_json(beside)) if beside.exists() else None
+        verify = wake.second_stage(_json(beside)) if beside.exists() else None
     except ModelError as error:
         raise Mistake(f"{beside}: {error}") from error
     if verify:
@@ -161,6 +168,10 @@ def read(path: Path) -> Pair:
         )
         if not second.model.exists():
             raise Mistake(f"{beside} names {second.model.name}, which is not beside it: copy it there")
+    if not trusted:
+        _on_board(model, digest(model))
+        if second and (frames := _on_board(second.model, digest(second.model), verifier=True)["stride"]) != second.rows:
+            raise Mistake(f"{beside}: the second stage takes {frames} features, not {second.rows}")
     return Pair(manifest.stem, plain(word), model, size, cutoff, micro["tensor_arena_size"], second)
 
 
@@ -179,64 +190,21 @@ def _smooth(probabilities: NDArray[np.uint8], size: int) -> NDArray[np.int64]:
     return total[size:] - total[:-size]
 
 
-class _Interpreter:
-    """TensorFlow Lite Micro with one model in it."""
-
-    def __init__(self, data: bytes) -> None:
-        from tflite_micro.python.tflite_micro import runtime
-
-        self._micro = runtime.Interpreter.from_bytes(data, arena_size=1 << 21)
-        self._shape = tuple(int(n) for n in self._micro.get_input_details(0)["shape"])
-        self.stride = self._shape[1]
-
-    def step(self, rows: NDArray[np.int8]) -> int:
-        self._micro.set_input(rows.reshape(self._shape), 0)
-        self._micro.invoke()
-        return int(self._micro.get_output(0).reshape(-1)[0])
-
-    def run(self, rows: NDArray[np.int8]) -> NDArray[np.uint8]:
-        """Probabilities of all whole steps from a fresh start."""
-        self._micro.reset()
-        steps = len(rows) // self.stride
-        parts = rows[: steps * self.stride].reshape(steps, *self._shape)
-        set_input, invoke, get_output = self._micro.set_input, self._micro.invoke, self._micro.get_output
-        found = np.empty(steps, np.uint8)
-        for i in range(steps):
-            set_input(parts[i], 0)
-            invoke()
-            found[i] = get_output(0)[0, 0]
-        return found
-
-
 @functools.lru_cache(maxsize=8)
-def _interpreter(model: Path, _version: str) -> _Interpreter:
-    return _Interpreter(model.read_bytes())
-
-
-VERIFIER = "verifier.Verifier"  # the firmware's class for a second stage
-_MEASURE = """
-import sys, json
-sys.path.insert(0, sys.argv[1])
-room, kind = sys.argv[3].split(".")
-with open(sys.argv[2], "rb") as file:
-    model = getattr(getattr(__import__("sourdine." + room), room), kind)(file)
-slices = getattr(model, "slices", 0)
-print(json.dumps({"macs": model.macs, "arena": model.arena, "stride": model.stride, "slices": slices}))
-"""
+def _interpreter(model: Path, _version: str) -> run.Reference:
+    return run.Reference(model.read_bytes())
 
 
 @functools.lru_cache(maxsize=16)
-def _on_board(model: Path, _version: str, kind: str = "tflite.Model") -> dict[str, int]:
-    """What a model costs the firmware, by the firmware itself under MicroPython: macs, arena, stride, slices."""
-    firmware = Path(wake.__file__).parents[1]
-    program = Path(sys.executable).with_name("micropython")
-    done = subprocess.run([program, "-c", _MEASURE, firmware, model, kind], capture_output=True, text=True, check=False)
-    return {} if done.returncode else json.loads(done.stdout)
+def _on_board(model: Path, _version: str, verifier: bool = False) -> dict[str, int]:
+    """What a model costs the firmware, by its own code: macs, arena, stride, slices. Mistake with its reason if it refuses."""
+    nothing = np.empty((0, 0, spec.CHANNELS), np.int8)
+    try:
+        return run.on_board(model.read_bytes(), nothing, verifier)[1]
+    except Mistake as error:
+        raise Mistake(f"{model}: {error}") from error
 
 
 def verifier_slices(model: Path, version: str) -> int:
     """Features that pass while the second stage thinks: a slice of it is done with each."""
-    found = _on_board(model, version, VERIFIER)
-    if not found:
-        raise Mistake(f"{model} does not run in the firmware as a second stage: `sourdine bench` says why")
-    return found["slices"]
+    return _on_board(model, version, verifier=True)["slices"]

@@ -2,6 +2,7 @@
 
 options    what may be chosen
 graph      a .tflite in the making
+shift      a head's bias, so that the cutoff lies where steps are fine
 tflite     weights → int8 .tflite
 run        what tflite-micro and the firmware make of it
 agree      float, tflite-micro and firmware side by side
@@ -13,6 +14,7 @@ from sourdine_training.export.agree import Agreement, agree
 from sourdine_training.export.calibrate import Cutoffs, calibrate
 from sourdine_training.export.manifest import write
 from sourdine_training.export.options import Options
+from sourdine_training.export.shift import shifted, shifts
 from sourdine_training.export.tflite import tflite
 
-__all__ = ["Agreement", "Cutoffs", "Options", "agree", "calibrate", "tflite", "write"]
+__all__ = ["Agreement", "Cutoffs", "Options", "agree", "calibrate", "shifted", "shifts", "tflite", "write"]

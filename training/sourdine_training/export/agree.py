@@ -66,5 +66,5 @@ def agree(weights: Weights, data: bytes, windows: NDArray[np.int8]) -> Agreement
         mean=float(apart.mean()),
         greatest=float(apart.max()),
         crossing=float(above.mean()),
-        **sizes,
+        **{name: sizes[name] for name in ("macs", "arena", "weights", "slices")},
     )

@@ -5,7 +5,8 @@ each one above it, woke no more often in the streams without the word. A spotter
 to rest, so it wakes nobody: its cutoff serves no rate either.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -111,25 +112,18 @@ class _Heard:
         self.words: list[NDArray[np.uint8]] = []
         reference = run.Reference(spotter)
         for done, features in enumerate(self.features):  # one after another: what was heard before is ignored
-            steps = np.ascontiguousarray(features[: len(features) // STEP * STEP]).reshape(-1, STEP, BANDS)
-            self.words.append(np.fromiter((reference.step(step) for step in steps), np.uint8, len(steps)))
+            self.words.append(reference.steps(features))
             progress(done + 1, len(rows), "words through the spotter")
         self.streams = [np.asarray(stream.features) for stream in pool.streams]
         self.steps = []
         for done, stream in enumerate(self.streams):
             self.steps.append(run.probabilities(spotter, stream))
             progress(done + 1, len(self.streams), "streams through the spotter")
-        self.hours = sum(len(stream) for stream in self.streams) * FRAME_S / 3600
+        self.hours = hours(self.streams)
 
     def allowed(self, rate: float) -> int:
         """False accepts in these streams at such a rate per hour."""
         return int(rate * self.hours)
-
-    def seconds_above(self, cutoff: int) -> int:
-        """Of the streams, if it is so much of them that the spotter is deaf; else 0."""
-        above = sum(int((steps >= cutoff).sum()) for steps in self.steps)
-        steps = sum(len(each) for each in self.steps)
-        return above * STEP // REST if above > DEAF * steps else 0
 
     def missed(self, cutoff: int, window: int) -> float:
         return float(np.mean([not self.hits(i, Steps(p, cutoff, window)) for i, p in enumerate(self.words)]))
@@ -144,22 +138,31 @@ class _Heard:
 def _alone(heard: _Heard, window: int, options: Options) -> dict[float, Choice]:
     """Rate → the lowest cutoff that serves it."""
     found: dict[float, Choice] = {}
-    count = partial(_false, heard, window, {})
+    count = functools.cache(partial(false_accepts, heard.steps, window=window))
     for rate in sorted({options.rate, *options.rates}):
-        cutoff = _lowest(count, HIGHEST, heard.allowed(rate))
+        cutoff = lowest(count, HIGHEST, heard.allowed(rate))
         found[rate] = Choice(cutoff, -1, heard.missed(cutoff, window), count(cutoff) / heard.hours)
     return found
 
 
-def _false(heard: _Heard, window: int, known: dict[int, int], cutoff: int) -> int:
-    """Wakes in the streams at this cutoff; known ones are not counted again. A deaf spotter would wake each second."""
-    if cutoff not in known:
-        wakes = sum(len(Steps(steps, cutoff, window).wakes()) for steps in heard.steps)
-        known[cutoff] = max(wakes, heard.seconds_above(cutoff))
-    return known[cutoff]
+def hours(streams: Sequence[NDArray[Any]]) -> float:
+    """Of features."""
+    return sum(len(stream) for stream in streams) * FRAME_S / 3600
 
 
-def _lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
+def false_accepts(streams: Sequence[NDArray[np.uint8]], cutoff: int, window: int) -> int:
+    """Wakes in a spotter's probabilities [steps] at this cutoff. One that is deaf would wake each second."""
+    wakes = sum(len(Steps(steps, cutoff, window).wakes()) for steps in streams)
+    return max(wakes, _seconds_above(streams, cutoff))
+
+
+def _seconds_above(streams: Sequence[NDArray[np.uint8]], cutoff: int) -> int:
+    """Of the streams, if it is so much of them that the spotter is deaf; else 0."""
+    above = sum(int((steps >= cutoff).sum()) for steps in streams)
+    return above * STEP // REST if above > DEAF * sum(map(len, streams)) else 0
+
+
+def lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
     """The last cutoff, from the highest down, until one that counts more than is allowed."""
     cutoff = highest + 1
     while cutoff > 1 and count(cutoff - 1) <= allowed:
@@ -179,10 +182,9 @@ def _both(
     for done, spotter in enumerate(candidates):
         said = np.array([_best_answer(heard, i, spotter, window, words[i], slices) for i in range(len(words))])
         steps = [Steps(each, spotter, window) for each in heard.steps]
-        known: dict[int, int] = {}
-        count = partial(_false_of_both, steps, streams, slices, known)
+        count = functools.cache(partial(false_of_both, steps, streams, slices))
         for rate in {options.rate, *options.rates}:
-            cutoff = _lowest(count, 255, heard.allowed(rate))
+            cutoff = lowest(count, 255, heard.allowed(rate))
             choice = Choice(spotter, cutoff, float(np.mean(said < cutoff)), count(cutoff) / heard.hours)
             if choice.rate > rate:
                 continue  # not even its highest cutoff of the second stage serves
@@ -192,26 +194,22 @@ def _both(
     return best
 
 
-def _false_of_both(
-    steps: list[Steps], streams: list[run.Answers], slices: int, known: dict[int, int], cutoff: int
-) -> int:
+def false_of_both(steps: list[Steps], streams: list[run.Answers], slices: int, cutoff: float) -> int:
     """Wakes in the streams at this cutoff of the second stage."""
-    if cutoff not in known:
-        pairs = zip(steps, streams, strict=True)
-        known[cutoff] = sum(len(each.wakes(partial(_yes, answers, cutoff), slices)) for each, answers in pairs)
-    return known[cutoff]
+    pairs = zip(steps, streams, strict=True)
+    return sum(len(each.wakes(partial(_yes, answers, cutoff), slices)) for each, answers in pairs)
 
 
-def _yes(answers: run.Answers, cutoff: int, feature: int) -> bool:
+def _yes(answers: run.Answers, cutoff: float, feature: int) -> bool:
     return answers(feature) >= cutoff
 
 
 def _candidates(heard: _Heard, window: int) -> list[int]:
     """The spotter's cutoffs to try, the highest first: those that serve the rates up to LOOSE, if it is not deaf there."""
-    count = partial(_false, heard, window, {})
+    count = functools.cache(partial(false_accepts, heard.steps, window=window))
     rates = np.geomspace(heard.options.rate, max(LOOSE, heard.options.rate), LOWER)
-    cutoffs = {_lowest(count, HIGHEST, heard.allowed(rate)) for rate in rates}
-    return sorted((each for each in cutoffs if not heard.seconds_above(each)), reverse=True)
+    cutoffs = {lowest(count, HIGHEST, heard.allowed(rate)) for rate in rates}
+    return sorted((each for each in cutoffs if not _seconds_above(heard.steps, each)), reverse=True)
 
 
 def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.Answers, slices: int) -> int:
@@ -223,7 +221,7 @@ def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.
 
     def no(feature: int) -> bool:
         if heard.near(i, feature + slices):
-            given.append(answers(feature))
+            given.append(int(answers(feature)))
         return False
 
     longer = np.concatenate([heard.words[i], np.zeros(slices // STEP + 1, np.uint8)])  # to hear the last answer

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 import sourdine
 from sourdine_board.mistake import Mistake
 from sourdine_training.net.options import VERIFIER_FRAMES
-from sourdine_training.net.stack import BANDS, STEP
+from sourdine_training.net.stack import BANDS
 
-ARENA = 1 << 20  # bytes: more than any model of ours takes
+ARENA = 1 << 21  # bytes: more than any model of ours, or of a peer, takes
 ARENA_MAX = 1 << 16  # that a manifest may ask for
 UNHEARD = -128  # what fills the board's ring before there was sound
 FIRMWARE = Path(sourdine.__file__).parents[1]
@@ -40,22 +40,30 @@ class Reference:
         self._interpreter.invoke()
         return int(self._interpreter.get_output(0).item())
 
+    def steps(self, features: NDArray[np.int8]) -> NDArray[np.uint8]:
+        """A spotter's probabilities, [T // frames], over further features int8 [T, 40]."""
+        parts = np.ascontiguousarray(features[: len(features) // self.frames * self.frames])
+        parts = parts.reshape(-1, self.frames, BANDS)
+        return np.fromiter((self.step(part) for part in parts), np.uint8, len(parts))
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._interpreter.reset()
+
 
 def probabilities(data: bytes, features: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """A spotter's, uint8 [T // 3], over features int8 [T, 40] from a fresh start."""
-    spotter = Reference(data)
-    steps = np.ascontiguousarray(features[: len(features) // STEP * STEP]).reshape(-1, STEP, BANDS)
-    return np.fromiter((spotter.step(step) for step in steps), np.uint8, len(steps))
+    """A spotter's over features int8 [T, 40] from a fresh start."""
+    return Reference(data).steps(features)
 
 
 class Answers:
     """A verifier's answers about a stream of features int8 [T, 40], each computed once."""
 
-    def __init__(self, verifier: Reference, features: NDArray[np.int8]) -> None:
+    def __init__(self, verifier: Any, features: NDArray[np.int8]) -> None:
         self._verifier, self._features = verifier, features
-        self._known: dict[int, int] = {}
+        self._known: dict[int, float] = {}
 
-    def __call__(self, feature: int) -> int:
+    def __call__(self, feature: int) -> float:
         """0..255 about the features until this one, itself included; what lies before the stream was never heard."""
         if feature not in self._known:
             recent = self._features[max(0, feature + 1 - VERIFIER_FRAMES) : feature + 1]
@@ -94,6 +102,7 @@ def arena(data: bytes) -> int:
     return size
 
 
+SIZES = ("macs", "arena", "weights", "stride", "slices")
 _ON_BOARD = """
 import json, sys
 from sourdine.tflite import Model
@@ -113,7 +122,7 @@ with open(sys.argv[2], "rb") as features, open(sys.argv[3], "wb") as out:
         else:
             answer = net.step(row)
         out.write(bytes([answer]))
-print(json.dumps([net.macs, net.arena, net.weights, getattr(net, "slices", 1)]))
+print(json.dumps([net.macs, net.arena, net.weights, net.stride, getattr(net, "slices", 1)]))
 """
 
 
@@ -122,7 +131,7 @@ def on_board(
 ) -> tuple[NDArray[np.uint8], dict[str, int]]:
     """The same by the firmware's own code on MicroPython: probabilities, and what it says of the net.
 
-    features  int8 [steps, frames, 40]. Raises Mistake with the firmware's reason for a net that it refuses.
+    features  int8 [steps, frames, 40]; none of them, and the net is only checked and weighed. Raises Mistake with the firmware's reason for a net that it refuses.
     """
     with tempfile.TemporaryDirectory() as folder:
         model, heard, out = (Path(folder) / name for name in ("model.tflite", "features", "out"))
@@ -144,5 +153,5 @@ def on_board(
         if done.returncode:
             why = (done.stderr or done.stdout).strip().splitlines() or ["MicroPython says nothing"]
             raise Mistake(f"the firmware refuses this model: {why[-1]}")
-        sizes: dict[str, int] = dict(zip(("macs", "arena", "weights", "slices"), json.loads(done.stdout), strict=True))
+        sizes: dict[str, int] = dict(zip(SIZES, json.loads(done.stdout), strict=True))
         return np.frombuffer(out.read_bytes(), np.uint8), sizes
