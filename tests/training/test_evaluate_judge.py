@@ -14,7 +14,7 @@ import ears
 import way
 from sourdine_board.mistake import Mistake
 from sourdine_tools import cli
-from sourdine_training.evaluate import corpus, detectors, judge, pairs, peers, report, sound, text
+from sourdine_training.evaluate import corpus, counts, detectors, judge, pairs, peers, report, sound, text
 from sourdine_training.executor import Executor
 from sourdine_training.store import Store
 
@@ -220,6 +220,23 @@ def test_hey_jarvis_is_not_judged_on_jarvis(monkeypatch):
     found, notes = peers.every("jarvis")
     assert found == []
     assert any("knows only 'hey jarvis'" in note and "not comparable" in note for note in notes)
+
+
+def test_one_porcupine_for_all_sensitivities_wakes_as_many_would():
+    pytest.importorskip("pvporcupine")
+    porcupine = peers.named("porcupine:alexa")
+    said = way.say("Alexa! Alexa?", "heart").astype(float)
+    sound_ = silence(5, 3)
+    sound_[8000 : 8000 + len(said)] += said
+    mixed = np.clip(sound_ + 3000 * np.random.default_rng(1).normal(size=len(sound_)), -32768, 32767).astype(np.int16)
+    together = porcupine.wakes(porcupine.listen(mixed))
+    found = []
+    for rung in (0, 4, 9, 18):
+        alone = [frame for _, frame in peers.porcupine_frames("alexa", [porcupine.ladder[rung]], mixed)]
+        wakes = (np.array(alone) + 1) * 512 / RATE
+        assert counts.apart(together[rung], 2).tolist() == pytest.approx(counts.apart(wakes, 2).tolist())
+        found.append(len(alone))
+    assert found[0] > found[-1]  # or nothing would be shown
 
 
 class References(html.parser.HTMLParser):

@@ -2,8 +2,8 @@
 
 microWakeWord   pymicro-wakeword's models, as Pair runs them: TFLM and the firmware's rule instead of its own
 openWakeWord    pyopen-wakeword, a step each 80 ms
-Porcupine       1.9.5, the last that needs no account; its sensitivity is fixed when it is made, so a rung of the
-                ladder is another Porcupine, and only sounds that woke a more sensitive one are played to the next
+Porcupine       1.9.5, the last that needs no account; its sensitivity is fixed when it is made, so one is made that
+                knows the word once for each rung of the ladder
 """
 
 import ctypes
@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +47,7 @@ def microwakeword(word: str) -> Detector | None:
     path = Path(found.origin).parent / "models" / f"{word}.json"
     if not path.exists():
         return None
-    return dataclasses.replace(pairs.read(path), name="microWakeWord", word=word, peer=True)
+    return dataclasses.replace(pairs.read(path, trusted=True), name="microWakeWord", word=word, peer=True)
 
 
 @dataclass(frozen=True)
@@ -138,35 +138,30 @@ class Porcupine:
     unit: str = "sensitivity"
     peer: bool = True
     rule: str = "its own"
-    ladder: tuple[float, ...] = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+    ladder: tuple[float, ...] = tuple(round(1 - 0.05 * i, 2) for i in range(19))
     hears: Literal["samples"] = "samples"
 
     @property
     def key(self) -> str:
-        return key("porcupine", 1, self.version, self.word, self.ladder)
+        return key("porcupine", 2, self.version, self.word, self.ladder)
 
     @property
     def shipped(self) -> int:
         return self.ladder.index(0.5)
 
     def listen(self, sound: NDArray[np.int16]) -> Scores:
-        found: list[tuple[int, int]] = []
-        for rung, sensitivity in enumerate(self.ladder):
-            frames = porcupine_frames(self.word, sensitivity, sound)
-            if not frames:
-                break
-            found += [(rung, frame) for frame in frames]
+        found = porcupine_frames(self.word, self.ladder, sound)
         return {"frames": np.array(found, np.int32).reshape(-1, 2)}
 
     def wakes(self, scores: Scores) -> list[NDArray[np.float64]]:
         rungs, frames = scores["frames"].T
-        return [(frames[rungs == each] + 1.0) * (512 / spec.SAMPLE_RATE) for each in range(len(self.ladder))]
+        return [(frames[rungs >= each] + 1.0) * (512 / spec.SAMPLE_RATE) for each in range(len(self.ladder))]
 
     def costs(self) -> Costs:
         import pvporcupine
 
         files = (pvporcupine.LIBRARY_PATH, pvporcupine.MODEL_PATH, pvporcupine.KEYWORD_PATHS[_spoken(self.word)])
-        cpu = _cpu(lambda noise: porcupine_frames(self.word, 0.5, noise), 10)
+        cpu = _cpu(lambda noise: porcupine_frames(self.word, [0.5], noise), 10)
         return Costs(sum(Path(each).stat().st_size for each in files), None, None, cpu)
 
 
@@ -174,11 +169,16 @@ def _spoken(word: str) -> str:
     return word.replace("_", " ")
 
 
-def porcupine_frames(word: str, sensitivity: float, sound: NDArray[np.int16]) -> list[int]:
-    """Frames of 512 samples at which a Porcupine that has heard nothing before reports the word."""
+def porcupine_frames(word: str, sensitivities: Sequence[float], sound: NDArray[np.int16]) -> list[tuple[int, int]]:
+    """(which sensitivity, frame of 512 samples) of what a Porcupine that has heard nothing before reports.
+
+    sensitivities  the highest first. Of those that hear the word in one frame Porcupine reports the last, so all
+                   before it hear it too, then or a frame earlier.
+    """
     import pvporcupine
 
-    ears = pvporcupine.create(keywords=[_spoken(word)], sensitivities=[sensitivity])
+    paths = [pvporcupine.KEYWORD_PATHS[_spoken(word)]] * len(sensitivities)
+    ears = pvporcupine.create(keyword_paths=paths, sensitivities=list(sensitivities))
     try:
         size, heard, keyword = ears.frame_length, [], ctypes.c_int()
         sound = np.ascontiguousarray(sound)
@@ -187,7 +187,7 @@ def porcupine_frames(word: str, sensitivity: float, sound: NDArray[np.int16]) ->
         for frame in range(len(sound) // size):
             process(handle, ctypes.cast(begin + 2 * size * frame, kind), ctypes.byref(keyword))
             if keyword.value >= 0:
-                heard.append(frame)
+                heard.append((keyword.value, frame))
         return heard
     finally:
         ears.delete()
