@@ -112,18 +112,15 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
     spotter, verifier = (
         net.Weights.load(_weights(each)) for each in (trained["spotters"][trained["chosen"]], trained["verifier"])
     )
-    shifts = export.shifts(spotter, verifier, valid, recipe.export, within(tell, 0, 0.1, "where the cutoffs are to be"))
-    spotter, verifier = (export.shifted(each, by) for each, by in zip((spotter, verifier), shifts, strict=True))
-    tell(1, 10, "quantising")
-    files = [export.tflite(each, words) for each in (spotter, verifier)]
+    settled = export.settled(spotter, verifier, words, valid, recipe.export, within(tell, 0, 0.9, "cutoffs"))
+    files, cutoffs = settled.files, settled.cutoffs
     agreed = {}
-    for name, weights, data in zip(("spotter", "verifier"), (spotter, verifier), files, strict=True):
-        tell(1, 10, f"comparing what runs the {name}")
+    for name, weights, data in zip(("spotter", "verifier"), settled.nets, files, strict=True):
+        tell(9, 10, f"comparing what runs the {name}")
         agreement = export.agree(weights, data, words[:AGREED])
         if not agreement.exact:  # ours to mend, and nobody should flash it
             raise RuntimeError(f"the firmware runs the {name} otherwise than tflite-micro: {agreement}")
         agreed[name] = dataclasses.asdict(agreement)
-    cutoffs = export.calibrate(files[0], valid, recipe.export, files[1], within(tell, 0.2, 0.8, "cutoffs"))
     warnings = []
     kept = cutoffs.alone.rate <= recipe.export.rate
     if not kept:
@@ -137,7 +134,9 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
     endings = {path.name.removeprefix(f"{recipe.name}."): path.name for path in paths}
     return {
         "agreed": agreed,
-        "shifts": dict(zip(("spotter", "verifier"), shifts, strict=True)),  # of all logits, beside the weights kept
+        "shifts": dict(
+            zip(("spotter", "verifier"), settled.shifts, strict=True)
+        ),  # of all logits, beside the weights kept
         "cutoffs": _plain(dataclasses.asdict(cutoffs)),
         "warnings": warnings,
         "files": endings,
@@ -175,9 +174,12 @@ def unheard(material: Material) -> tuple[list[Any], list[str]]:
 
     word, found = plain(material.recipe.phrase), []
     clips = [each for each in material.clips if reported(each)]
+    recordings = [each for each in material.recordings if each.split == "judge" or reported(each)]
     notes = [SYNTHETIC, APART]
-    if not {"positive", "speech"} <= {each.kind for each in clips}:
-        clips, notes = [each for each in material.clips if each.split == "valid"], [SYNTHETIC, TOGETHER]
+    if not {"positive", "speech"} <= {*(each.kind for each in clips), *(each.kind for each in recordings)}:
+        clips = [each for each in material.clips if each.split != "train"]
+        recordings = [each for each in material.recordings if each.split != "train"]
+        notes = [SYNTHETIC, TOGETHER]
     if material.recipe.language == "fr" and not any(
         each.voice.engine == "take" for each in clips if each.kind == "positive"
     ):
@@ -196,8 +198,8 @@ def unheard(material: Material) -> tuple[list[Any], list[str]]:
             for each in mine[:JUDGED]
         ]
     hours: dict[str, float] = {}
-    for each in sorted(material.recordings, key=lambda each: (each.split, each.key)):  # "judge" before "valid"
-        if (each.split == "judge" or reported(each)) and hours.get(each.kind, 0.0) < JUDGED_H:
+    for each in sorted(recordings, key=lambda each: (each.split, each.key)):  # "judge" before "valid"
+        if hours.get(each.kind, 0.0) < JUDGED_H:
             hours[each.kind] = hours.get(each.kind, 0.0) + each.seconds / 3600
             found.append(Recording(each.path, each.kind, "", each.key, each.source))
     return found, notes

@@ -14,7 +14,7 @@ from sourdine_training.export.agree import Agreement, agree
 from sourdine_training.export.calibrate import Cutoffs, calibrate
 from sourdine_training.export.manifest import write
 from sourdine_training.export.options import Options
-from sourdine_training.export.shift import shifted, shifts
+from sourdine_training.export.shift import settled, shifted
 from sourdine_training.export.tflite import tflite
 
-__all__ = ["Agreement", "Cutoffs", "Options", "agree", "calibrate", "shifted", "shifts", "tflite", "write"]
+__all__ = ["Agreement", "Cutoffs", "Options", "agree", "calibrate", "settled", "shifted", "tflite", "write"]

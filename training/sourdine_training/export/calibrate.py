@@ -28,6 +28,7 @@ DEAF = 0.1  # share of the streams above the cutoff, from which on the spotter h
 CONTEXT = 4  # steps after a word's end, and those of the window, that a clip must last: the latest that is trained for
 SAME = 0.005  # of words missed: so much less does not pay for a longer window, which costs time
 Progress = Callable[[int, int, str], None]
+Probabilities = Callable[[NDArray[np.int8]], NDArray[np.uint8]]  # of features [T, 40] → [steps]
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def calibrate(
     slices = 0
     if verifier is not None:
         slices = run.on_board(verifier, np.empty((0, 0, BANDS), np.int8), verifier=True)[1]["slices"]
-    heard = _Heard(spotter, pool, options, slices, progress)
+    heard = Heard(run.Reference(spotter).steps, partial(run.probabilities, spotter), pool, options, slices, progress)
     windows = {size: _alone(heard, size, options) for size in options.windows}
     fewest = min(choice.misses for choice in (tables[options.rate] for tables in windows.values()))
     window = min(size for size, table in windows.items() if table[options.rate].misses <= fewest + SAME)
     table = windows[window]
     both: dict[float, Choice] = {}
     if verifier is not None:
-        both = _both(heard, window, options, verifier, slices, progress)
+        both = pairs(heard, window, options, run.Reference(verifier), slices, progress)
     return Cutoffs(
         window=window,
         alone=table[options.rate],
@@ -97,10 +98,12 @@ def _served(table: dict[float, Choice], options: Options) -> dict[float, Choice]
     return {rate: table[rate] for rate in options.rates if rate in table and table[rate].rate <= rate}
 
 
-class _Heard:
-    """What the spotter says of a pool's words and streams."""
+class Heard:
+    """What the spotter says of a pool's words, one after another, and of its streams, each from a fresh start."""
 
-    def __init__(self, spotter: bytes, pool: Any, options: Options, slices: int, progress: Progress) -> None:
+    def __init__(
+        self, further: Probabilities, fresh: Probabilities, pool: Any, options: Options, slices: int, progress: Progress
+    ) -> None:
         self.options = options
         ends, frames = np.asarray(pool.end, int), np.shape(pool.features)[1]
         time = STEP * (max(options.windows) + CONTEXT) + slices  # to answer in, before the clip is over
@@ -110,14 +113,13 @@ class _Heard:
         self.ends = ends[rows]
         self.features: list[NDArray[np.int8]] = [np.asarray(pool.features[int(row)]) for row in rows]
         self.words: list[NDArray[np.uint8]] = []
-        reference = run.Reference(spotter)
         for done, features in enumerate(self.features):  # one after another: what was heard before is ignored
-            self.words.append(reference.steps(features))
+            self.words.append(further(features))
             progress(done + 1, len(rows), "words through the spotter")
         self.streams = [np.asarray(stream.features) for stream in pool.streams]
         self.steps = []
         for done, stream in enumerate(self.streams):
-            self.steps.append(run.probabilities(spotter, stream))
+            self.steps.append(fresh(stream))
             progress(done + 1, len(self.streams), "streams through the spotter")
         self.hours = hours(self.streams)
 
@@ -135,7 +137,7 @@ class _Heard:
         return -self.options.early < feature - self.ends[i] <= self.options.late
 
 
-def _alone(heard: _Heard, window: int, options: Options) -> dict[float, Choice]:
+def _alone(heard: Heard, window: int, options: Options) -> dict[float, Choice]:
     """Rate → the lowest cutoff that serves it."""
     found: dict[float, Choice] = {}
     count = functools.cache(partial(false_accepts, heard.steps, window=window))
@@ -170,11 +172,13 @@ def lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
     return min(cutoff, highest)
 
 
-def _both(
-    heard: _Heard, window: int, options: Options, verifier: bytes, slices: int, progress: Progress
+def pairs(
+    heard: Heard, window: int, options: Options, reference: Any, slices: int, progress: Progress
 ) -> dict[float, Choice]:
-    """Rate → the pair with the fewest misses among those that keep it; of equals the one whose spotter asks least."""
-    reference = run.Reference(verifier)
+    """Rate → the pair with the fewest misses among those that keep it; of equals the one whose spotter asks least.
+
+    reference  the second stage, as run.Reference
+    """
     words = [run.Answers(reference, features) for features in heard.features]
     streams = [run.Answers(reference, features) for features in heard.streams]
     candidates = _candidates(heard, window)
@@ -194,17 +198,17 @@ def _both(
     return best
 
 
-def false_of_both(steps: list[Steps], streams: list[run.Answers], slices: int, cutoff: float) -> int:
+def false_of_both(steps: list[Steps], streams: list[run.Answers], slices: int, cutoff: int) -> int:
     """Wakes in the streams at this cutoff of the second stage."""
     pairs = zip(steps, streams, strict=True)
     return sum(len(each.wakes(partial(_yes, answers, cutoff), slices)) for each, answers in pairs)
 
 
-def _yes(answers: run.Answers, cutoff: float, feature: int) -> bool:
+def _yes(answers: run.Answers, cutoff: int, feature: int) -> bool:
     return answers(feature) >= cutoff
 
 
-def _candidates(heard: _Heard, window: int) -> list[int]:
+def _candidates(heard: Heard, window: int) -> list[int]:
     """The spotter's cutoffs to try, the highest first: those that serve the rates up to LOOSE, if it is not deaf there."""
     count = functools.cache(partial(false_accepts, heard.steps, window=window))
     rates = np.geomspace(heard.options.rate, max(LOOSE, heard.options.rate), LOWER)
@@ -212,7 +216,7 @@ def _candidates(heard: _Heard, window: int) -> list[int]:
     return sorted((each for each in cutoffs if not _seconds_above(heard.steps, each)), reverse=True)
 
 
-def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.Answers, slices: int) -> int:
+def _best_answer(heard: Heard, i: int, spotter: int, window: int, answers: run.Answers, slices: int) -> int:
     """The greatest cutoff of the second stage at which word i still wakes; -1 if it never asks in time.
 
     Until the first yes, all happens as if each answer were no: so one pass tells for every cutoff.
@@ -221,7 +225,7 @@ def _best_answer(heard: _Heard, i: int, spotter: int, window: int, answers: run.
 
     def no(feature: int) -> bool:
         if heard.near(i, feature + slices):
-            given.append(int(answers(feature)))
+            given.append(answers(feature))
         return False
 
     longer = np.concatenate([heard.words[i], np.zeros(slices // STEP + 1, np.uint8)])  # to hear the last answer

@@ -61,9 +61,9 @@ class Answers:
 
     def __init__(self, verifier: Any, features: NDArray[np.int8]) -> None:
         self._verifier, self._features = verifier, features
-        self._known: dict[int, float] = {}
+        self._known: dict[int, int] = {}
 
-    def __call__(self, feature: int) -> float:
+    def __call__(self, feature: int) -> int:
         """0..255 about the features until this one, itself included; what lies before the stream was never heard."""
         if feature not in self._known:
             recent = self._features[max(0, feature + 1 - VERIFIER_FRAMES) : feature + 1]

@@ -2,25 +2,28 @@
 
 A net is taught to be sure, so what keeps its false accepts rare may lie above 254/255, where the next step is several
 false accepts further. A bias moves every logit by the same: the order of what is heard stays, the cutoff comes to
-the middle. Found on the floats; the cutoffs themselves are chosen on what is exported, afterwards.
+the middle. Guessed on the floats; what is exported, and the cutoffs chosen on that, say whether to move once more.
 """
 
 import dataclasses
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sourdine_training.export import run
-from sourdine_training.export.calibrate import HIGHEST, LOOSE, Progress, false_accepts, false_of_both, hours, lowest
+from sourdine_training.export.calibrate import Cutoffs, Heard, Progress, calibrate, false_accepts, hours, pairs
 from sourdine_training.export.options import Options
+from sourdine_training.export.tflite import tflite
 from sourdine_training.net.score import score
 from sourdine_training.net.weights import Weights
-from sourdine_training.rule import Steps
 
 FURTHEST = 10.0  # that a logit may be moved
 ROUNDS = 10  # of halving what is left of that: to 0.02
+NEAR = 0.25  # of a probability: so far from the centre steps are still fine
+TRIES = 3
+THINKS = 5  # features: about what an answer takes
+FINE, MIDDLE = 8, 128  # of what is put for a verifier's logits: ±16 as 0..255
 SURE = 1e-7  # probabilities are so far from 0 and 1 at least: float32 tells no more
 
 
@@ -33,6 +36,51 @@ def shifted(weights: Weights, shift: float) -> Weights:
     return dataclasses.replace(weights, arrays=weights.arrays | {head: lower}, ranges=ranges)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """Nets with their shifts in them, what is exported of them, and its cutoffs; of each two, the spotter's first."""
+
+    nets: tuple[Weights, Weights]
+    files: tuple[bytes, bytes]
+    shifts: tuple[float, float]
+    cutoffs: Cutoffs
+
+
+def settled(
+    spotter: Weights,
+    verifier: Weights,
+    windows: NDArray[np.int8] | None,
+    pool: Any,
+    options: Options,
+    progress: Progress = lambda done, total, what: None,
+) -> Settled:
+    """Shift, export and calibrate, until the cutoffs for options.rate lie near options.centre, or TRIES times.
+
+    windows  as of tflite(); pool as of calibrate()
+    """
+    first, second = shifts(spotter, verifier, pool, options, progress)
+    for tries in range(1, TRIES + 1):
+        nets = shifted(spotter, first), shifted(verifier, second)
+        files = tflite(nets[0], windows), tflite(nets[1], windows)
+        cutoffs = calibrate(files[0], pool, options, files[1], progress)
+        off = _off(cutoffs.alone.spotter, options.centre), _off(cutoffs.both and cutoffs.both.verifier, options.centre)
+        if tries == TRIES or off == (0, 0):
+            return Settled(nets, files, (first, second), cutoffs)
+        first, second = _bounded(first + off[0]), _bounded(second + off[1])
+    raise AssertionError("the last try returns")
+
+
+def _off(cutoff: int | None, centre: float) -> float:
+    """How much too high the logits are, if the cutoff, 0..255, is far from the centre; 1 means that every answer serves."""
+    if cutoff is None or cutoff <= 1 or abs(cutoff / 255 - centre) < NEAR:
+        return 0.0
+    return float(_logit(np.float32((cutoff - 0.5) / 255)) - _logit(np.float32(centre)))
+
+
+def _bounded(shift: float) -> float:
+    return min(max(shift, -FURTHEST), FURTHEST)
+
+
 def shifts(
     spotter: Weights,
     verifier: Weights,
@@ -42,69 +90,42 @@ def shifts(
 ) -> tuple[float, float]:
     """How much lower the logits of both are to be, so that the cutoffs for options.rate come to lie near options.centre.
 
-    pool  as of calibrate(); only its streams are heard
+    pool  as of calibrate()
     """
     streams = [np.asarray(stream.features) for stream in pool.streams]
-    logits = []
-    for done, features in enumerate(streams):
-        logits.append(_logit(score(spotter, features)))
-        progress(done + 1, len(streams), "streams through the floats")
-    allowed = partial(_allowed, hours(streams))
+    allowed = int(options.rate * hours(streams))
     window = sorted(options.windows)[len(options.windows) // 2]
     cutoff = int(options.centre * 255)
+    logits = [_logit(score(spotter, features)) for features in streams]
     low, high = -FURTHEST, FURTHEST
     for _ in range(ROUNDS):
         middle = (low + high) / 2
-        too_often = false_accepts([_codes(each, middle) for each in logits], cutoff, window) > allowed(options.rate)
+        too_often = false_accepts([_codes(each, middle) for each in logits], cutoff, window) > allowed
         low, high = (middle, high) if too_often else (low, middle)
-    codes = [_codes(each, high) for each in logits]
-    asking = lowest(partial(false_accepts, codes, window=window), HIGHEST, allowed(LOOSE))
-    steps = [Steps(each, asking, window) for each in codes]
-    return high, _of_verifier(verifier, steps, streams, allowed(options.rate), options.centre)
+
+    def say(features: NDArray[np.int8]) -> NDArray[np.uint8]:
+        return _codes(_logit(score(spotter, features)), high)
+
+    heard = Heard(say, say, pool, options, THINKS, progress)
+    best = pairs(heard, window, options, _Floats(verifier), THINKS, progress).get(options.rate)
+    if best is None or best.verifier <= 1:  # no answer of it serves, or every one
+        return high, 0.0
+    at = (best.verifier - 0.5 - MIDDLE) / FINE
+    return high, _bounded(at - float(_logit(np.float32(options.centre))))
 
 
 class _Floats:
-    """A verifier as run.Answers asks it, with logits for answers."""
+    """A verifier as run.Answers asks it. Its answers are logits, FINE steps to each."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
 
-    def step(self, features: NDArray[np.int8]) -> float:
-        return float(_logit(score(self._weights, features[None]))[0])
+    def step(self, features: NDArray[np.int8]) -> int:
+        logit = float(_logit(score(self._weights, features[None]))[0])
+        return int(np.clip(round(FINE * logit + MIDDLE), 0, 255))
 
 
-def _of_verifier(
-    verifier: Weights, steps: list[Steps], streams: list[NDArray[np.int8]], allowed: int, centre: float
-) -> float:
-    answers = [run.Answers(_Floats(verifier), features) for features in streams]
-    said: list[float] = []
-
-    def no(of: run.Answers, feature: int) -> bool:
-        said.append(of(feature))
-        return False
-
-    for each, of in zip(steps, answers, strict=True):
-        each.wakes(partial(no, of))
-    cutoffs = sorted({*said})
-    # The lowest of what was said that serves as a cutoff; a higher one serves, too.
-    low, high = 0, len(cutoffs)
-    while low < high:
-        middle = (low + high) // 2
-        if false_of_both(steps, answers, 1, cutoffs[middle]) > allowed:
-            low = middle + 1
-        else:
-            high = middle
-    if not cutoffs or low == 0:
-        return 0.0  # whatever it says will do
-    between = (cutoffs[low - 1] + cutoffs[min(low, len(cutoffs) - 1)]) / 2
-    return float(np.clip(between - np.log(centre / (1 - centre)), -FURTHEST, FURTHEST))
-
-
-def _allowed(of: float, rate: float) -> int:
-    return int(rate * of)
-
-
-def _logit(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def _logit(probabilities: NDArray[np.float32] | np.float32) -> NDArray[np.float64]:
     p = np.clip(np.asarray(probabilities, np.float64), SURE, 1 - SURE)
     return np.log(p / (1 - p))
 
