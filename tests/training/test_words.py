@@ -20,7 +20,7 @@ from sourdine_training.words.phones import CONSONANTS, NUMBER, VOWELS, split
 from sourdine_training.words.phrase import Phrase
 
 FEW = Options(positive=20, near=150, partial=40, running=80, speech=300)
-MORE = Options(positive=45, near=600, partial=80, running=150, speech=400)
+MORE = Options(positive=45, near=600, partial=80, running=120, speech=320)
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="French is read by espeak-ng")
 PHRASES = [("alexa", "en"), ("hey sourdine", "en"), pytest.param("dis sourdine", "fr", marks=needs_espeak)]
 # What somebody in the next room, or with another accent, would still take for the phrase; and what nobody would.
@@ -46,8 +46,12 @@ TAKEN = [
         "complete, competitor, community, tutor",
     ),
     (
-        *("view glass", "en", "few glass, view class, you glass, few grass, view gas, blue glass, the view glass"),
-        "view, glass, new glass, you guess, few, class",
+        *(
+            "view glass",
+            "en",
+            "few glass, view class, you glass, few grass, view gas, blue glass, new glass, the view glass",
+        ),
+        "view, glass, you guess, few, class, fruitless",
     ),
     (
         *(
@@ -58,7 +62,7 @@ TAKEN = [
         "hey, sour, dean, hey sunshine, hey nadine",
     ),
     pytest.param(
-        *("dis sourdine", "fr", "dix sourdines, six sourdines, dis sardine, dis sabine, dis sourdines"),
+        *("dis sourdine", "fr", "dix sourdines, six sourdines, dis sardine, dis sabine, dis sourdines, pas sourdine"),
         "dis, sourdine, dis donc, piscine",
         marks=needs_espeak,
     ),
@@ -106,7 +110,7 @@ def test_no_negative_is_or_holds_what_a_person_would_take_for_the_phrase(
     [
         ("alexa", "put a lacks here, she said uh lexus, I like a lexus", "the election is over, play the next song"),
         ("jarvis", "they said hey jarvis, a jar vis", "the service charges are here, a jar of jam"),
-        ("hey sourdine", "it was a sour dean, say hey sardine", "hey, is the sauce sour, say hey certainly not"),
+        ("hey sourdine", "it was a sour dean, say hey sardine", "set it to fourteen percent, is the sauce sour"),
     ],
 )
 def test_sentences_keep_common_words_that_begin_alike_and_nothing_nearer(phrase: str, like: str, unlike: str):
@@ -153,7 +157,7 @@ def test_the_seed_draws_the_sentences_and_nothing_else():
         ("jarvis", {"service", "charges", "surface", "jar", "nervous"}),
         ("computer", {"complete", "competitor", "community", "tutor"}),
         ("view glass", {"view", "glass", "class", "useless"}),
-        ("hey sourdine", {"hey", "sour", "dine", "hey Anna", "hey fireman"}),
+        ("hey sourdine", {"hey", "sour", "dine", "hey Anna", "fourteen"}),
     ],
 )
 def test_what_people_confuse_is_among_the_confusables(phrase: str, likes: set[str]):

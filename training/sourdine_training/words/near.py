@@ -12,7 +12,7 @@ from .english import PHONES as ENGLISH_PHONES
 from .language import language, vocabulary
 from .line import Line
 from .phones import CONSONANTS, STRESS, VOWELS, Crowd, distance, presence, split
-from .phrase import Phrase
+from .phrase import OF_MADE_UP, Phrase
 
 EDITS = 120  # how many edits of a phrase there are at most: real words are what is said around it
 COMMONEST = 12000  # pairs are made of as many words
@@ -156,7 +156,7 @@ def _edits(phrase: Phrase) -> Iterator[str]:
     code = phrase.language.code
     vowels = [phone for phone in INVENTORY[code] if phone in VOWELS]
     consonants = [phone for phone in INVENTORY[code] if phone in CONSONANTS]
-    starts = [units(ipa) for ipa in phrase.variants[:2]]
+    starts, least = [units(ipa) for ipa in phrase.variants[:2]], OF_MADE_UP * phrase.margin()
     for draws in np.random.default_rng([*phrase.text.encode(), 1]).random((8000, 10)):
         ipa, cost = list(starts[int(draws[0] * len(starts))]), 0.0
         for where, what, which in draws[1:4], draws[4:7], draws[7:10]:
@@ -175,9 +175,9 @@ def _edits(phrase: Phrase) -> Iterator[str]:
                 extra = consonants[int(which * len(consonants))]
                 cost += presence(extra)
                 ipa.insert(at + (what < 0.88), extra)
-            if cost > phrase.margin():
+            if cost > least:
                 break
-        if phrase.margin() <= cost <= phrase.margin() + FAR / 2:
+        if least <= cost <= least + FAR / 2:
             yield "".join(ipa)
 
 
@@ -198,7 +198,7 @@ def _all(phrase: Phrase) -> tuple[Line, ...]:
     rhymes."""
     code = phrase.language.code
     edits = [ipa for ipa in _once(_edits(phrase)) if _sayable(ipa, code)]
-    good = phrase.apart([split(ipa) for ipa in edits])
+    good = phrase.apart([split(ipa) for ipa in edits], OF_MADE_UP)
     edits = [ipa for ipa, fine in zip(edits, good, strict=True) if fine][:EDITS]
     # an engine that takes text only must not read an edit's letters as the phrase either
     read = phrase.apart(phrase.sounds([respell(ipa, code) for ipa in edits]))

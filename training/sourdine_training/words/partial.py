@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .language import vocabulary
 from .line import Line
@@ -86,8 +87,9 @@ def _called(phrase: Phrase) -> Iterator[str]:
         yield from (f"{opener} {words[-1]}" for opener in book["greetings"] if opener != words[0])
 
 
-def partials(phrase: Phrase, count: int) -> list[Line]:
-    """Up to `count` pieces, none of which is within phrase.margin of the phrase or holds it."""
+@lru_cache(maxsize=8)
+def _all(phrase: Phrase) -> tuple[Line, ...]:
+    """Every piece: the phrase's own words first, then real words and made-up pieces in turn."""
     code = phrase.language.code
     pieces = list(dict.fromkeys(_pieces(phrase)))
     worded, real, called = (
@@ -99,4 +101,9 @@ def partials(phrase: Phrase, count: int) -> list[Line]:
     cut = [Line(text, "partial", code, said) for (text, said), fine in zip(pieces, apart, strict=True) if fine]
     turns = itertools.zip_longest(real[::4], cut, real[1::4], real[2::4], called, real[3::4])
     told = dict.fromkeys(line for turn in turns for line in turn if line is not None)
-    return list(dict.fromkeys([*worded, *told]))[:count]
+    return tuple(dict.fromkeys([*worded, *told]))
+
+
+def partials(phrase: Phrase, count: int) -> list[Line]:
+    """Up to `count` pieces, none of which is within phrase.margin of the phrase or holds it."""
+    return list(_all(phrase)[:count])

@@ -95,6 +95,7 @@ def _points(vowel: str) -> list[tuple[float, float, int]]:
     return [_CHART[vowel[0]]] * 2
 
 
+@lru_cache(maxsize=1 << 14)
 def distance(a: str, b: str) -> float:
     """How different two phones are: 0 the same, about 1 when nothing is shared; a vowel and a consonant are 1.6."""
     if a == b:

@@ -13,7 +13,8 @@ from .phones import VOWELS, Crowd, distance, split
 # Phone distance within which something is still the phrase, to ears in the next room or used to another accent; and for
 # each phone of it, where that is more. A net that is told otherwise learns to doubt people. A change of one phone is 1 at
 # most, so more than one has to change; common words are known by themselves, so they may come nearer.
-MARGIN, PER_PHONE = 1.55, 0.2
+MARGIN, PER_PHONE = 1.55, 0.24
+OF_MADE_UP = 1.2  # times the margin: what is no word at all is heard as the next best word
 OF_COMMON, OF_COMMON_PER_PHONE = 1.15, 0.15
 INSIDE = 0.75  # the share of the margin that holds for what is found somewhere within
 COMMON = 3.0  # zipf of a common word: once in a million
@@ -49,22 +50,23 @@ class Phrase:
 
     def likeness(self, sequences: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
         """Phone distances [N], [N]: of each sequence from the nearest pronunciation, and of what is most like one within
-        it; the first, never less than the second, is not looked for where the second is beyond the margin."""
+        it; the first, never less than the second, is not looked for where the second is beyond any margin."""
         if not len(sequences):
             return np.zeros(0), np.zeros(0)
         runs, said = [_run(sequence) for sequence in sequences], dict.fromkeys(map(_run, self.phones))
         crowd = Crowd(runs)
         within = np.min([crowd.distances(phones, inside=True) for phones in said], axis=0)
-        whole, near = within.copy(), np.flatnonzero(within < self.margin())
+        whole, near = within.copy(), np.flatnonzero(within < OF_MADE_UP * self.margin())
         if len(near):
             crowd = Crowd([runs[at] for at in near])
             whole[near] = np.min([crowd.distances(phones) for phones in said], axis=0)
         return whole, within
 
-    def apart(self, sequences: Sequence[tuple[str, ...]]) -> np.ndarray:
-        """Which sequences of phones nobody takes for the phrase, nor anything within them: bool [N]."""
+    def apart(self, sequences: Sequence[tuple[str, ...]], times: float = 1.0) -> np.ndarray:
+        """Which sequences of phones nobody takes for the phrase, nor anything within them: bool [N], by so many times
+        the margin."""
         whole, within = self.likeness(sequences)
-        return (whole >= self.margin()) & (within >= INSIDE * self.margin())
+        return (whole >= times * self.margin()) & (within >= times * INSIDE * self.margin())
 
     def others(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts may be called something else, as lines by themselves: bool [N].
@@ -81,15 +83,18 @@ class Phrase:
         """Which texts are speech that does not hold the phrase: bool [N].
 
         A common word whose whole is beyond its margin stays ("election" for "alexa", though it begins alike); what
-        comes nearer together with its neighbours does not ("a lexus").
+        comes nearer together with its neighbours does not ("a lexus"), unless all of them are common and it is beyond
+        the margin of such ("to fourteen" for "hey sourdine").
         """
         whole, within = self.likeness(self.sounds(texts))
         good = (whole >= self.margin()) & (within >= INSIDE * self.margin())
         for at in map(int, np.flatnonzero(~good)):
-            words = [word for word in _words(texts[at]) if self._common(word)]
-            alone, inside = self.likeness(self.sounds(words))
+            words = _words(texts[at])
+            common = [word for word in words if self._common(word)]
+            alone, inside = self.likeness(self.sounds(common))
             known = inside[alone >= self.margin(common=True)]
-            good[at] = within[at] >= known.min(initial=np.inf) - 1e-4
+            least = self.margin(common=True) if len(common) == len(words) else np.inf
+            good[at] = within[at] >= known.min(initial=least) - 1e-4
         return good & ~np.array([self.spelled(text) for text in texts], bool)
 
     def _common(self, text: str) -> bool:
