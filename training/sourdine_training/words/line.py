@@ -31,6 +31,6 @@ class Options:
     partial: int = 80
     running: int = 400
     speech: int = 3000
-    paused: int = 4  # positives on top, with a pause between the words of a phrase that has several
+    paused: int = 4  # of the positives, one in ten at most: a phrase of several words with a pause between them
     respelt: tuple[str, ...] = ()  # ways to spell the phrase that engines read better: "hey soor deen"
     force: bool = False  # train even on a phrase that the verdict refuses

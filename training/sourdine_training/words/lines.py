@@ -4,7 +4,7 @@ from .line import Line, Options
 from .near import nears
 from .partial import partials
 from .phrase import Phrase
-from .positive import paused, positives
+from .positive import positives
 from .sentences import running, speech
 
 HALVES = 200  # how many confusables and pieces the running sentences are made around
@@ -21,8 +21,7 @@ def lines(phrase: str, language: str, options: Options | None = None, seed: int 
     near, partial = nears(said, max(options.near, HALVES)), partials(said, max(options.partial, HALVES))
     halves = [line.text for line in (*partial[:HALVES], *near[:HALVES]) if not line.phonemes]
     return [
-        *positives(said, options.positive, options.respelt),
-        *paused(said, options.paused),
+        *positives(said, options.positive, options.respelt, options.paused),
         *near[: options.near],
         *partial[: options.partial],
         *running(said, options.running, halves, seed),
