@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import os
 import shutil
 from typing import ClassVar, Literal
 
@@ -237,6 +238,9 @@ def test_one_porcupine_for_all_sensitivities_wakes_as_many_would():
         assert counts.apart(together[rung], 2).tolist() == pytest.approx(counts.apart(wakes, 2).tolist())
         found.append(len(alone))
     assert found[0] > found[-1]  # or nothing would be shown
+    opened = len(os.listdir("/proc/self/fd"))
+    porcupine.listen(mixed[:RATE])
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 class References(html.parser.HTMLParser):
