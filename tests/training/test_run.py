@@ -215,8 +215,14 @@ def test_killed_in_three_stages_and_begun_again_it_makes_the_same_bytes(trained,
 
 
 def refused(capsys, monkeypatch, store, *words):
-    """What the one line on stderr says."""
+    """What the one line on stderr says; nothing was fetched or spoken before."""
+
+    def begun(*_):
+        pytest.fail("it began")
+
     monkeypatch.setenv("SOURDINE_CACHE", str(store))
+    monkeypatch.setattr(run, "recorded", begun)
+    monkeypatch.setattr(run.voices, "speak", begun)
     status = cli.main(["train", *map(str, words)])
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "% " not in line]
     assert status == 2
@@ -241,7 +247,6 @@ def refused(capsys, monkeypatch, store, *words):
 )
 def test_a_mistake_is_said_in_one_line_and_nothing_is_spoken(capsys, monkeypatch, tmp_path, words, why):
     assert why in refused(capsys, monkeypatch, tmp_path / "store", *words, "--out", tmp_path / "out")
-    assert not (tmp_path / "store/voices").exists()
 
 
 @pytest.fixture
@@ -265,22 +270,18 @@ def test_a_phrase_that_cannot_be_told_from_talk_is_refused_unless_forced(capsys,
 @pytest.mark.parametrize(
     ("option", "why"), [("--takes", "no take of `hey sourdine`"), ("--data", "no recording of a kind that can be told")]
 )
-def test_a_folder_that_holds_nothing_of_use_is_known_before_anything_is_spoken(
-    capsys, monkeypatch, tmp_path, advised, option, why
-):
+def test_a_folder_that_holds_nothing_of_use_is_known_at_once(capsys, monkeypatch, tmp_path, advised, option, why):
     (tmp_path / "empty").mkdir()
-    line = refused(
-        capsys, monkeypatch, tmp_path / "store", "--recipe", TINY, option, tmp_path / "empty", "--out", tmp_path / "out"
-    )
-    assert why in line
-    assert not (tmp_path / "store/voices").exists() or not any((tmp_path / "store/voices").glob("*/*.flac"))
+    mine = tmp_path / "mine.toml"
+    mine.write_text(TINY.read_text().replace("recordings = false", "recordings = true"))
+    line = ("--recipe", mine, option, tmp_path / "empty", "--out", tmp_path / "out")
+    assert why in refused(capsys, monkeypatch, tmp_path / "store", *line)
 
 
 def test_a_disk_without_room_is_known_before_anything_is_made(capsys, monkeypatch, tmp_path, advised):
     monkeypatch.setattr("sourdine_training.plan.SPARE_BYTES", 1 << 60)
     line = refused(capsys, monkeypatch, tmp_path / "store", "--recipe", TINY, "--out", tmp_path / "out")
     assert "make room" in line
-    assert not any((tmp_path / "store/voices").rglob("*.flac"))
 
 
 def test_another_phrase_does_not_overwrite_a_training(capsys, monkeypatch, tmp_path):

@@ -120,10 +120,10 @@ class Run:
         """Every sound there is, listed in data.csv; then the scenes made of them."""
         recipe, own = self.recipe, self._own()
         with self.executor() as executor:
-            progress = journey.stage("recordings")
-            recordings = recorded(self.store, executor, progress) if recipe.recordings else []
-            for path in recipe.data:
-                recordings += folders.folder(Path(path), recipe.phrase, self.store, executor)
+            progress, others = journey.stage("recordings"), []
+            for path in recipe.data:  # before what takes long, as a folder may not do
+                others += folders.folder(Path(path), recipe.phrase, self.store, executor)
+            recordings = (recorded(self.store, executor, progress) if recipe.recordings else []) + others
             clips = voices.speak(sayings, self.store, executor, journey.stage("voices"))
         material = Material(self.recipe, (*clips, *own), tuple(recordings), self.store)
         material.write(self.folder / DATA)
