@@ -13,8 +13,8 @@ import soundfile
 from sourdine_board.mistake import Mistake
 from sourdine_training.executor import Executor
 from sourdine_training.store import Store
-from sourdine_training.voices import Saying, Voice, speak
-from sourdine_training.voices.engine import Sound, Unspoken
+from sourdine_training.voices import Saying, Voice, program, speak
+from sourdine_training.voices.engine import Sound, Unmade, Unspoken
 from sourdine_training.voices.reading import phonemes
 from sourdine_training.words.line import Line
 
@@ -135,6 +135,50 @@ def test_a_clip_that_fails_is_named_and_left_out_with_its_warps(beeps, store, ca
         assert all(f"“{text}”" in said for text in wrong)
         assert "is silent" in said and "does not say that" in said and "lasts 6.1 s" in said
     assert sum(text in wrong for text in beeps.said) <= 2 * len(wrong)  # not tried again by the second run
+
+
+def test_what_was_stopped_is_tried_again_at_once_and_by_the_next_run(beeps, store, caplog, monkeypatch):
+    stops, say = ["once", "late", "late"], beeps._say
+
+    def stopped(text):
+        if text in stops:
+            stops.remove(text)
+            raise Unmade("it was killed")
+        return say(text)
+
+    monkeypatch.setattr(beeps, "_say", stopped)
+    wanted = [saying("late"), saying("late", pitch=1.0)]
+    assert [clip.text for clip in speak([saying("once")], store, Executor())] == ["once"]
+    assert speak(wanted, store, Executor()) == []
+    assert "“late”" in caplog.text and "run this again" in caplog.text
+    assert len(speak(wanted, store, Executor())) == 2
+
+
+def test_a_program_that_fails_has_refused_and_one_that_is_killed_was_stopped():
+    with pytest.raises(Unspoken, match="no such voice"):
+        program.spoken(["sh", "-c", "echo no such voice >&2; exit 1"])
+    with pytest.raises(Unspoken, match="wrote nothing"):
+        program.spoken(["sh", "-c", "exit 0"])
+    with pytest.raises(Unmade, match="signal 9"):
+        program.spoken(["sh", "-c", "kill -9 $$"])
+
+
+def test_a_program_that_takes_too_long_was_stopped(monkeypatch):
+    monkeypatch.setattr(program, "PATIENCE_S", 0.05)
+    with pytest.raises(Unmade):
+        program.spoken(["sh", "-c", "exec sleep 20"])
+
+
+def test_one_worker_and_two_give_the_same_clips(tmp_path):
+    line = Line("hey sourdine", "positive", "en", "hˈA sʊɹdˈin")
+    heart = Voice("hibari", "heart", "en-us", "f")
+    wanted = [
+        Saying(line, heart, speed, **how) for speed in (0.9, 1.1) for how in ({}, {"pitch": 2.0, "intonation": 1.5})
+    ]
+    with Executor.processes(2) as two:
+        speak(wanted, Store(tmp_path / "two"), two)
+    speak(wanted, Store(tmp_path / "one"), Executor())
+    assert files(Store(tmp_path / "one")) == files(Store(tmp_path / "two"))
 
 
 def test_a_sentence_may_last_longer_than_a_word(beeps, store):

@@ -121,6 +121,18 @@ def test_a_warp_changes_the_pace_and_leaves_the_pitch(tempo):
     assert pitch_of(after) == pytest.approx(180, rel=0.02)
 
 
+@pytest.mark.parametrize("factor", [0.4, 1.7])
+def test_a_warp_flattens_or_widens_the_melody_around_its_mean(factor):
+    n = np.arange(RATE) / RATE
+    glide = 150 * 2 ** ((n - 0.5) / 2)  # half an octave in a second
+    rising = sum(np.sin(2 * np.pi * k * np.cumsum(glide) / RATE) / k for k in range(1, 20)).astype(np.float32) * 0.2
+    after = warp(rising, RATE, intonation=factor)
+    early, late = (pitch_of(part) for part in (after[1600:6400], after[-6400:-1600]))
+    before = [pitch_of(part) for part in (rising[1600:6400], rising[-6400:-1600])]
+    assert np.log2(late / early) == pytest.approx(factor * np.log2(before[1] / before[0]), abs=0.04)
+    assert np.sqrt(early * late) == pytest.approx(150, rel=0.03)
+
+
 def test_breath_takes_the_periods_out_of_a_voice():
     still, breathy = (periodicity_of(warp(vowel(150, 900), RATE, breath=breath)) for breath in (0.0, 0.9))
     assert still > 0.9

@@ -4,6 +4,8 @@ A shard is a pure function of what it names, so the same bytes come wherever it 
 """
 
 import dataclasses
+import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from sourdine_training.features import features, samples_for
 from sourdine_training.scenes import WORD_S, Palette, Word, sped, spoken
 from sourdine_training.store import Store, key
 
-FORM = 2  # counts up when the same keys would give other features
+HERE = Path(__file__).parent
+MADE_BY = ("rooms/*.py", "scenes.py", "shards.py", "features.py", "sources/audio.py")  # what a shard's bytes depend on
 FRAMES = 240  # of a window, 2.4 s
 WARM = 100  # frames of the same scene that are heard before and dropped
 # Frames of a window between which a word ends: enough before it to know it, and after it, for the second net to have
@@ -47,7 +50,14 @@ class Shard:
     def key(self) -> str:
         words = [[(each.key, each.end_s) for each in group] for group in (self.words, self.sayings)]
         pieces = [(kind, [each[2] for each in listed]) for kind, listed in self.pieces]
-        return key(FORM, self.kind, self.seed, self.number, self.count, words, pieces, self.bank.name, self.rooms)
+        return key(code(), self.kind, self.seed, self.number, self.count, words, pieces, self.bank.name, self.rooms)
+
+
+@lru_cache
+def code() -> str:
+    """Digest of the sources that make a shard of what it names: with them, all shards change."""
+    paths = [path for pattern in MADE_BY for path in sorted(HERE.glob(pattern))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def made(store: Store, shard: Shard) -> Path:

@@ -15,18 +15,20 @@ from .engine import ENGINES, engine
 from .saying import Saying
 from .voice import VALID_SHARE, Part, Voice, side
 
-# How much of the lines that are not the phrase each engine says. What says the phrase says much of the others, too:
-# or else the net would learn to tell engines apart, not words.
+# How much of the lines that are not the phrase each engine says. What is nearly the phrase is said by whoever says the
+# phrase, as much and warped as often: or else a net would learn to tell engines apart, not words.
+NEARLY = {"kokoro": 0.55, "hibari": 0.15, "piper": 0.1, "flite": 0.06, "festival": 0.02, "espeak": 0.12}
+NEARLY_ELSEWHERE = {"kokoro": 0.65, "piper": 0.1, "espeak": 0.15}
 SHARES = {
-    "near": {"kokoro": 0.3, "hibari": 0.3, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.17},
-    "partial": {"kokoro": 0.4, "hibari": 0.25, "piper": 0.1, "flite": 0.1, "festival": 0.03, "espeak": 0.12},
-    "running": {"kokoro": 0.2, "hibari": 0.45, "piper": 0.15, "flite": 0.1, "festival": 0.02, "espeak": 0.08},
+    "near": NEARLY,
+    "partial": NEARLY,
+    "running": {"kokoro": 0.35, "hibari": 0.32, "piper": 0.13, "flite": 0.08, "festival": 0.02, "espeak": 0.1},
     "speech": {"kokoro": 0.15, "hibari": 0.5, "piper": 0.2, "flite": 0.09, "festival": 0.01, "espeak": 0.05},
 }
 SHARES_ELSEWHERE = {  # where hibari, flite and festival do not speak; what is missing to 1 would take too long
-    "near": {"kokoro": 0.5, "piper": 0.1, "espeak": 0.4},
-    "partial": {"kokoro": 0.5, "piper": 0.1, "espeak": 0.4},
-    "running": {"kokoro": 0.4, "piper": 0.2, "espeak": 0.3},
+    "near": NEARLY_ELSEWHERE,
+    "partial": NEARLY_ELSEWHERE,
+    "running": {"kokoro": 0.45, "piper": 0.2, "espeak": 0.2},
     "speech": {"kokoro": 0.25, "piper": 0.2, "espeak": 0.3},
 }
 NATIVE = {"en": 2.0}  # how much likelier a native voice of Kokoro's is; elsewhere they are one or two:
@@ -40,6 +42,8 @@ SPEEDS = {
 }
 PIPER_SPEEDS = (0.75, 0.85, 0.95, 1.0, 1.1, 1.2, 1.35)  # few, for one start of the program says all of one speed
 WARPED = ("kokoro", "hibari", "piper", "flite", "festival")  # espeak-ng has variants enough, and they cost as little
+CHILDREN = 0.22  # share of women's warps that are a child's: 0.12 of all
+SLOWEST = 0.7  # pace that a warp may come to
 MARKS = ("", "", "", ".", "!", "?")  # how a phrase ends: fewer phonemes cost less
 APART = 97  # lines between where one engine begins and the next
 BEYOND = 0.15  # how far the weights of a mix go past 0…1
@@ -55,12 +59,11 @@ class Options:
     flite: int = 60
     festival: int = 24
     espeak: int = 300
-    near: int = 3000  # sayings of other lines, by kind, over all engines
+    near: int = 1500  # sayings of other lines, by kind, over all engines
     partial: int = 700
     running: int = 900
-    speech: int = 3000
-    warps: int = 3  # warped twins of each saying of the phrase
-    warps_of_others: int = 1  # and of each saying of near and partial lines
+    speech: int = 4000
+    warps: int = 3  # warped twins of each saying of the phrase, of near and of partial lines
     piper_voices: tuple[str, ...] = ()  # the user's own: Piper .onnx files with their .onnx.json, or folders of them
 
 
@@ -83,13 +86,20 @@ def cast(lines: Sequence[Line], options: Options | None = None, seed: int = 0) -
             for k in range(count if voices else 0):
                 rng = np.random.default_rng([seed, ENGINES.index(name), KINDS.index(kind), k])
                 plain = _saying(name, _line(of_kind, kind, name, k, rng), voices, rng)
-                said.append(plain)
-                warps = options.warps if kind == "positive" else options.warps_of_others
-                if name in WARPED and kind in ("positive", "near", "partial"):
-                    said += [
-                        _warped(plain, np.random.default_rng([seed, *_ints(plain, name, k), n])) for n in range(warps)
-                    ]
+                said += _takes(plain, options.warps if name in WARPED else 0, (seed, *_ints(plain, name, k)))
     return said
+
+
+def _takes(plain: Saying, warps: int, seed: tuple[int, ...]) -> list[Saying]:
+    """The saying and its warped twins; of a sentence one of these, so that as many of every kind are warped."""
+
+    def warped(number: int) -> Saying:
+        return _warped(plain, np.random.default_rng([*seed, number]), np.random.default_rng([*seed, number, 1]))
+
+    if plain.line.kind not in ("running", "speech"):
+        return [plain, *map(warped, range(warps))]
+    one = np.random.default_rng([*seed, 0, 2]).random() * (1 + warps)
+    return [plain if one < 1 else warped(0)]
 
 
 def _voices(name: str, language: str, options: Options) -> list[Voice]:
@@ -149,12 +159,24 @@ def _ints(plain: Saying, name: str, k: int) -> tuple[int, int, int]:
     return ENGINES.index(name), KINDS.index(plain.line.kind), k
 
 
-def _warped(plain: Saying, rng: np.random.Generator) -> Saying:
-    """A twin with another throat. A smaller one is a higher voice too, mostly, as with women and children."""
+def _warped(plain: Saying, rng: np.random.Generator, more: np.random.Generator) -> Saying:
+    """A twin with another throat, bored or excited. A smaller throat is a higher voice too, mostly, as women's are.
+
+    A woman becomes a child now and then: a throat a fifth shorter or more, and a voice that no longer goes with hers.
+    """
     throat = float(np.exp(rng.uniform(np.log(0.85), np.log(1.18))))
     pitch = float(np.clip(12 * np.log2(throat) * 0.7 + rng.normal(0, 1.6), -4, 4))
     breath = float(rng.uniform(0.1, 0.5)) if rng.random() < 0.3 else 0.0
     tempo = float(rng.uniform(0.85, 1.2)) if rng.random() < 0.5 else 1.0
+    child, shorter, higher = more.random(), more.uniform(1.2, 1.4), more.uniform(4, 8)
+    if plain.voice.sex == "f" and child < CHILDREN:
+        throat, pitch = shorter, higher
+    intonation = float(np.exp(more.uniform(np.log(0.4), np.log(1.7)))) if more.random() < 0.7 else 1.0
     return replace(
-        plain, pitch=round(pitch, 2), formants=round(throat, 3), breath=round(breath, 2), tempo=round(tempo, 3)
+        plain,
+        pitch=round(pitch, 2),
+        formants=round(throat, 3),
+        breath=round(breath, 2),
+        tempo=round(max(tempo, min(1.0, SLOWEST / plain.speed)), 3),
+        intonation=round(intonation, 2),
     )

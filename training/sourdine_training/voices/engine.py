@@ -37,12 +37,16 @@ class Engine(Protocol):
         ...
 
     def say(self, sayings: Sequence["Saying"], store: Store) -> list[Sound]:
-        """The sound of each, without warps, whatever else is in the batch. Raises Unspoken."""
+        """The sound of each, without warps, whatever else is in the batch. Raises Unspoken or Unmade."""
         ...
 
 
 class Unspoken(Exception):
-    """This one line did not come out; its text is the reason."""
+    """This engine does not say this line, now or ever; its text is the reason."""
+
+
+class Unmade(Exception):
+    """Something came between: a program was killed, or took too long. It may well succeed another time."""
 
 
 @lru_cache

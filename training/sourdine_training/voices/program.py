@@ -13,7 +13,7 @@ from sourdine_board.mistake import Mistake
 
 from ..sources.packages import unpacked
 from ..store import Store
-from .engine import Sound, Unspoken
+from .engine import Sound, Unmade, Unspoken
 
 PATIENCE_S = 60
 PACKAGES = {  # program → Debian's packages of it, with their voices
@@ -26,19 +26,30 @@ PACKAGES = {  # program → Debian's packages of it, with their voices
 def spoken(command: list[str], text: str | None = None) -> Sound:
     """What the program wrote to the file that stands for "{wav}" in its command; `text` goes to its standard input.
 
-    Raises Unspoken when it fails or writes nothing.
+    Raises Unspoken when it fails or writes nothing, Unmade when it was stopped.
     """
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "said.wav"
         try:
             done = _run([word.replace("{wav}", str(wav)) for word in command], text)
-            if done.returncode or not wav.exists():
-                why = (done.stderr.strip() or "it wrote nothing").splitlines()[-1]
-                raise Unspoken(f"{command[0]} could not: {why}")
+            if refused(done, command[0]) or not wav.exists():
+                raise Unspoken(f"{command[0]} could not: {last_words(done)}")
             samples, rate = soundfile.read(wav, dtype="float32")
-        except (subprocess.TimeoutExpired, soundfile.LibsndfileError) as error:
-            raise Unspoken(f"{command[0]} could not: {error}") from error
+        except (subprocess.TimeoutExpired, OSError, soundfile.LibsndfileError) as error:
+            raise Unmade(f"{command[0]} was stopped: {error}") from error
     return samples if samples.ndim == 1 else samples[:, 0], rate
+
+
+def refused(done: subprocess.CompletedProcess[str], name: str) -> bool:
+    """Whether a program says that it failed. Raises Unmade when a signal ended it."""
+    if done.returncode < 0:
+        raise Unmade(f"{name} was stopped by signal {-done.returncode}")
+    return done.returncode > 0
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of what a program complained."""
+    return (done.stderr.strip() or "it wrote nothing").splitlines()[-1]
 
 
 @lru_cache
@@ -46,7 +57,7 @@ def answer(*command: str) -> str:
     """What a program prints, "" when it cannot be had."""
     try:
         done = _run(list(command))
-    except (OSError, Mistake):
+    except (OSError, subprocess.TimeoutExpired, Mistake):
         return ""
     return "" if done.returncode == 127 else done.stdout or done.stderr  # 127: a library is missing
 

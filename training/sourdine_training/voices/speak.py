@@ -15,7 +15,7 @@ from sourdine_board.mistake import Mistake
 
 from ..executor import Executor
 from ..store import Store
-from .engine import Sound, Unspoken, engine
+from .engine import Sound, Unmade, Unspoken, engine
 from .saying import Saying
 from .trim import EDGE_S, trim
 from .voice import Voice
@@ -56,7 +56,8 @@ def speak(
     """The clips of all that could be said, in order, each once. What there is already is not made again.
 
     An engine that is missing is named once and left out with all it was to say; so is each clip that is silent, too
-    long or refused. Killed and begun again, it goes on where it was.
+    long or refused. What was only stopped is tried twice, and again in the next run. Killed and begun again, it goes on
+    where it was.
     """
     wanted: dict[str, Saying] = {}
     takes: dict[str, list[Saying]] = defaultdict(list)
@@ -108,6 +109,8 @@ def _make(task: _Task) -> tuple[int, str]:
     unsaid = {take[0].plain.key: take[0].plain for take in task.takes}
     unsaid = {key: saying for key, saying in unsaid.items() if not _known(store, key)}
     for (key, saying), sound in zip(unsaid.items(), _say(name, list(unsaid.values()), store), strict=True):
+        if sound is None:
+            continue
         if isinstance(sound, str):
             _refuse(store, key, sound)
             continue
@@ -120,17 +123,21 @@ def _make(task: _Task) -> tuple[int, str]:
     return sum(map(len, task.takes)), name
 
 
-def _say(name: str, sayings: list[Saying], store: Store) -> list[Sound | str]:
-    """The sound of each, or why there is none."""
+def _say(name: str, sayings: list[Saying], store: Store, again: bool = True) -> list[Sound | str | None]:
+    """The sound of each, or why there is none; None for what did not succeed today, asked alone and twice."""
     try:
         return list(engine(name).say(sayings, store)) if sayings else []
-    except Unspoken as why:
-        if len(sayings) == 1:
+    except (Unspoken, Unmade) as why:
+        if len(sayings) > 1:
+            return [sound for saying in sayings for sound in _say(name, [saying], store)]
+        if isinstance(why, Unspoken):
             return [str(why)]
-        return [sound for saying in sayings for sound in _say(name, [saying], store)]
+        return _say(name, sayings, store, again=False) if again else [None]
 
 
 def _warp(store: Store, take: Sequence[Saying]) -> None:
+    if not _known(store, take[0].plain.key):
+        return
     plain = store.path(ROOM, take[0].plain.key, SOUND)
     samples = soundfile.read(plain, dtype="float32")[0] if plain.exists() else None
     for saying in take:
@@ -139,8 +146,7 @@ def _warp(store: Store, take: Sequence[Saying]) -> None:
         if samples is None:
             _refuse(store, saying.key, "its plain clip did not come out")
         else:
-            how = (saying.pitch, saying.formants, saying.breath, saying.tempo)
-            _keep(store, saying.key, warp(samples, spec.SAMPLE_RATE, *how), saying)
+            _keep(store, saying.key, warp(samples, spec.SAMPLE_RATE, *saying.warp), saying)
 
 
 def _keep(store: Store, key: str, samples: np.ndarray, saying: Saying) -> None:
@@ -165,7 +171,8 @@ def _refuse(store: Store, key: str, why: str) -> None:
 def _clip(store: Store, key: str, saying: Saying) -> Clip | None:
     path = store.path(ROOM, key, SOUND)
     if not path.exists():
-        why = store.path(ROOM, key, SILENT).read_text(encoding="utf-8")
+        silent = store.path(ROOM, key, SILENT)
+        why = silent.read_text(encoding="utf-8") if silent.exists() else "it was stopped twice; run this again for it"
         log.warning("“%s” by %s %s is left out: %s", saying.line.text, saying.voice.engine, saying.voice.name, why)
         return None
     seconds = soundfile.info(path).frames / spec.SAMPLE_RATE

@@ -8,10 +8,17 @@ FRAME_MS = 5.0
 
 
 def warp(
-    samples: np.ndarray, rate: int, pitch: float = 0.0, formants: float = 1.0, breath: float = 0.0, tempo: float = 1.0
+    samples: np.ndarray,
+    rate: int,
+    pitch: float = 0.0,
+    formants: float = 1.0,
+    breath: float = 0.0,
+    tempo: float = 1.0,
+    intonation: float = 1.0,
 ) -> np.ndarray:
     """The voice `pitch` semitones higher, its formants at × `formants`, `breath` (0…1) breathier, × `tempo` faster.
 
+    Its melody strays × `intonation` as far, on a logarithmic scale, from its mean, which stays.
     float32 in and out, as long as before / tempo. The same input gives the same output: WORLD seeds its noise anew.
     """
     import pyworld
@@ -26,6 +33,10 @@ def warp(
         bins = np.arange(envelope.shape[1])
         envelope = np.exp(_along(np.log(envelope), bins / formants))
         noise = _along(noise, bins / formants)
+    voiced = f0 > 0
+    if intonation != 1.0 and voiced.any():
+        melody = np.log(f0[voiced])
+        f0[voiced] = np.exp(melody.mean() + intonation * (melody - melody.mean()))
     if tempo != 1.0:
         frames = np.arange(0, len(f0) - 1, tempo)
         f0 = f0[np.rint(frames).astype(int)]  # not between a voiced and an unvoiced frame
