@@ -163,9 +163,8 @@ def test_a_second_run_makes_nothing_anew(trained):
 
 
 def killed_in(stage, later_s, line, store):
-    """Run `line` until it says that a stage begins, and so much longer; then SIGKILL. Returns when all of it is gone.
-
-    It may have ended before.
+    """Run `line` until it says that a stage begins, and so much longer, and of nets until one of them keeps a checkpoint;
+    then SIGKILL. Returns when all of it is gone.
     """
     process = subprocess.Popen(
         line,
@@ -182,7 +181,9 @@ def killed_in(stage, later_s, line, store):
             said.append(line_)
             if f" {stage}: " in line_:
                 break
-        time.sleep(later_s)
+        while stage == "nets" and process.poll() is None and not any(store.glob("work/*/*/checkpoint.npz")):
+            time.sleep(0.005)  # a net half-trained is what is hardest to go on with
+        time.sleep(later_s if stage != "nets" else 0)
         process.kill()
         said += process.stderr  # ends when no process of the run holds it any more
     assert process.returncode in (0, -signal.SIGKILL), "".join(said)
