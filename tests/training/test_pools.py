@@ -148,6 +148,120 @@ def test_where_clips_are_many_any_are_taken_and_not_the_first_alone(sounds, tmp_
     assert max(chosen) > 20
 
 
+def speakers(count, kind="speech", engines=("kokoro", "hibari", "piper")):
+    """Clips of one kind in the order of a cast: engine after engine. Nobody opens them."""
+    return [
+        Spoken(Path(f"{kind}{n}.flac"), kind, "train", 1.0, key(kind, n), SimpleNamespace(engine=engines[n * len(engines) // count]))
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def planned(monkeypatch, clips, recordings=(), options=SMALL):
+    """The shards that a pool would be made of."""
+    shards = []
+    monkeypatch.setattr(pools, "made", lambda store, shard: shards.append(shard))
+    monkeypatch.setattr(pools.rooms, "bank", lambda *_: SimpleNamespace(path=Path("bank")))
+    monkeypatch.setattr(pools.np, "load", lambda *_, **__: None)
+    monkeypatch.setattr(pools, "_pooled", lambda *_: None)
+    pools.build(clips, recordings, options, FEW, "train", 1, Store(Path("nowhere")), Executor.in_process())
+    monkeypatch.undo()
+    return shards
+
+
+def test_every_clip_of_speech_is_heard_in_some_palette(monkeypatch):
+    clips = [*speakers(1, "positive"), *speakers(900)]
+    options = Options(positives=2, others=0, hours=4)
+    heard = {word.key for shard in planned(monkeypatch, clips, options=options) for word in shard.sayings}
+    assert heard >= {clip.key for clip in clips if clip.kind == "speech"}
+
+
+def test_each_stream_has_a_palette_of_its_own_that_more_clips_hardly_change(monkeypatch):
+    few = [*speakers(1, "positive"), *speakers(900)]
+    options = Options(positives=2, others=0, hours=1)
+    more = [*few, *(dataclasses.replace(each, key=key("more", each.key)) for each in few[1:91])]
+    before, after = (
+        [
+            {word.key for word in shard.sayings}
+            for shard in planned(monkeypatch, clips, options=options)
+            if not shard.words
+        ]
+        for clips in (few, more)
+    )
+    assert len({frozenset(palette) for palette in before}) == len(before) == 30
+    assert np.mean([len(a & b) / len(a) for a, b in zip(before, after, strict=True)]) > 0.85
+
+
+def test_streams_of_running_sentences_hold_all_that_is_nearly_the_word(monkeypatch):
+    clips = [each for kind in ("positive", "near", "partial", "running", "speech") for each in speakers(80, kind)]
+    shards = planned(monkeypatch, clips, options=Options(positives=2, others=0, hours=2))
+    assert {Path(w.path).stem.rstrip("0123456789") for s in shards if s.kind == "running" for w in s.sayings} == {
+        "near",
+        "partial",
+        "running",
+    }
+
+
+PEOPLE, ENGINES = 0.5, 0.25  # what people and engines say in these palettes, sample by sample
+
+
+@pytest.fixture
+def palette():
+    return scenes.Palette([np.full(RATE, ENGINES, np.float32)] * 3, [np.full(8 * RATE, PEOPLE, np.float32)] * 4, [], [])
+
+
+def who(samples):
+    """PEOPLE last for seconds, engines one second."""
+    return "people" if len(samples) > 2 * RATE else "engines"
+
+
+def test_half_of_what_surrounds_a_word_is_said_by_people(palette):
+    said = []
+    for seed in range(400):
+        told = scenes.spoken(np.random.default_rng(seed), np.ones(8000, np.float32), 7200, 40_000, palette, FEW)
+        said += [who(samples) for samples, _ in told[1:]]
+    assert len(said) == pytest.approx(300, abs=50)
+    assert said.count("people") / len(said) == pytest.approx(0.5, abs=0.08)
+
+
+def test_people_speak_in_most_of_a_speech_stream_and_change_every_few_seconds(palette):
+    talks = [
+        palette.conversation(np.random.default_rng(seed), 20 * RATE, shards.PEOPLE, (0.05, 1.5)) for seed in range(300)
+    ]
+    assert np.mean([who(told[0][0]) == "people" for told in talks]) == pytest.approx(0.7, abs=0.08)
+    lengths = [len(samples) / RATE for told in talks for samples, _ in told if who(samples) == "people"]
+    assert 3 <= min(lengths) < 3.3 and 5.7 < max(lengths) <= 6
+    assert all(
+        abs(samples[0]) < 0.01 and abs(samples[-1]) < 0.01
+        for told in talks
+        for samples, _ in told
+        if who(samples) == "people"
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.8, 1.2, 1.4])
+def test_a_word_lasts_no_longer_than_a_net_hears(palette, seconds):
+    word = np.ones(int((seconds + 0.1) * RATE), np.float32)
+    end = int((seconds + 0.05) * RATE)
+    ends = [
+        scenes.sped(np.random.default_rng(seed), word, end, rooms.Options(), scenes.WORD_S)[1] / RATE - 0.05
+        for seed in range(60)
+    ]
+    assert max(ends) <= scenes.WORD_S + 0.01
+
+
+def test_a_shard_follows_the_sources_that_make_it(pool, sounds, store, monkeypatch):
+    monkeypatch.setattr(shards, "code", lambda: "edited")
+    monkeypatch.setattr(shards, "features", lambda samples: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        built(sounds, store)
+
+
+def test_it_is_told_which_engines_and_packages_took_part(sounds):
+    told = pools.took_part(speakers(9), [*sounds[1], *sounds[1]])
+    assert told["engines"] == {"hibari": 3, "kokoro": 3, "piper": 3}
+    assert told["recordings"] == {"test": pytest.approx(36 / 3600, abs=0.005)}
+
+
 def test_no_sound_crosses_the_split(sounds, tmp_path, monkeypatch):
     opened = []
     read = soundfile.read

@@ -98,6 +98,19 @@ def test_any_rate_and_format_comes_as_16_khz(tmp_path, name, rate):
     assert np.argmax(np.abs(np.fft.rfft(sound[: RATE // 2]))) == 220
 
 
+def test_of_a_long_file_the_first_part_is_read_and_the_cut_is_named(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(audio, "LONGEST_S", 3)
+    monkeypatch.setattr(audio, "BLOCK_S", 1)
+    left = np.concatenate([tone(440, 3, 8000), tone(900, 2, 8000)])
+    sound = audio.load(put(tmp_path / "hours.wav", np.stack([left, left], 1), 8000))
+    assert len(sound) == 3 * RATE
+    assert np.argmax(np.abs(np.fft.rfft(sound[2 * RATE :]))) == 440
+    assert "hours.wav" in caplog.text
+    caplog.clear()
+    audio.load(put(tmp_path / "short.wav", left[: 3 * 8000], 8000))
+    assert not caplog.text
+
+
 def test_g722_is_decoded(tmp_path):
     """A tone through the codec of PyPI's G722, written raw as Asterisk keeps it."""
     g722 = pytest.importorskip("G722")

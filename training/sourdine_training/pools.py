@@ -7,6 +7,7 @@ it, and a longer recipe extends what a shorter one left. Pools stay on disk: onl
 import dataclasses
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -147,6 +148,18 @@ def calibration(pool: Pool, count: int, seed: int) -> NDArray[np.int8]:
     return pool.features[np.sort(np.random.default_rng([seed, 40]).permutation(words)[:count])]
 
 
+def took_part(clips: Sequence[Any], recordings: Sequence[Recording]) -> dict[str, dict[str, float]]:
+    """Who was there to speak, and what there was to hear: engine → clips, package or folder → hours."""
+    hours: dict[str, float] = {}
+    for each in recordings:
+        hours[each.source] = hours.get(each.source, 0.0) + each.seconds / 3600
+    engines = Counter(clip.voice.engine for clip in clips)
+    return {
+        "engines": dict(sorted(engines.items())),
+        "recordings": {name: round(total, 2) for name, total in sorted(hours.items())},
+    }
+
+
 class _Maker:
     """Divides the work of one pool into shards."""
 
@@ -180,7 +193,8 @@ class _Maker:
         """With a palette of its own."""
         first = int(words[0].key, 16) if words else 1
         seed = int(np.random.default_rng([*self._seed, KINDS.index(kind), number, first]).integers(1 << 31))
-        shares = AROUND if kind == "running" and not words else {"speech": SAYINGS}
+        around = kind == "running" and not words and any(self._words.get(name) for name in AROUND)
+        shares = AROUND if around else {"speech": SAYINGS}
         sayings = [word for name, most in shares.items() for word in drawn(seed, self._words.get(name, []), most)]
         pieces = tuple(
             (name, tuple((str(one.path), one.seconds, one.key) for one in drawn(seed, self._pieces[name], most)))
