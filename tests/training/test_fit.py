@@ -90,7 +90,7 @@ def test_a_training_leaves_its_curves_and_says_how_long_it_waited(trained):
     rows = (folder / "curves.csv").read_text().splitlines()
     assert [int(row.split(",")[0]) for row in rows[1:]] == [20, 40, 60, 80]
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert 0 <= result.waiting < 0.2
+    assert 0 <= result.waiting < 1
     assert result.quality["misses_5"] <= 0.5
     assert len(list(folder.glob("candidate-*.npz"))) <= OPTIONS.keep + 1
 

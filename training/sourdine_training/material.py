@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sourdine import wake
-from sourdine_training import pools, voices
+from sourdine_training import pools, shards, voices
 from sourdine_training.apart import Progress, silent
 from sourdine_training.executor import Executor
 from sourdine_training.recipe import Recipe
@@ -34,9 +34,9 @@ class Material:
     def key(self) -> str:
         """Of everything that decides what the pools hold."""
         sounds = [[clip.key, clip.kind, clip.split] for clip in self.clips]
-        others = [[each.key, each.kind, each.split] for each in self.recordings]
+        others = [[each.key, each.kind, each.split] for each in self.recordings if each.split in SPLITS]
         recipe = self.recipe
-        return key(sounds, others, recipe.pools, recipe.rooms, recipe.seed, REPORTED)
+        return key(sounds, others, recipe.pools, recipe.rooms, recipe.seed, REPORTED, shards.code())
 
     def pool(self, split: str, executor: Executor | None = None, tell: Progress = silent) -> pools.Pool:
         """The pool of "train" or "valid", made or found. What is reported on chooses nothing, so it is in neither."""

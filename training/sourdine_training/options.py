@@ -45,16 +45,12 @@ def _like(known: Any, value: Any, where: str) -> Any:
     """`value` as the kind of thing that `known` is."""
     kind = type(known)
     if kind is tuple and isinstance(value, list):
-        return tuple(_like(known[0], each, where) if known else _tuples(each) for each in value)
+        return tuple(_like(known[0] if known else "", each, where) for each in value)  # empty lists are of names
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
         raise Mistake(f"{where} cannot be {value!r}: it is {NAMES[kind]}, such as {_shown(known)}")
     return value
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 def _listed(value: Any) -> Any:

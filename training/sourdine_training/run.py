@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sourdine_board.mistake import Mistake
-from sourdine_training import stages, voices, words
+from sourdine_training import pools, stages, voices, words
 from sourdine_training.apart import Progress, apart
 from sourdine_training.executor import Executor
 from sourdine_training.material import SPLITS, Material, code
@@ -66,7 +66,8 @@ class Run:
             "phrase": self.recipe.phrase,
             "model": self.recipe.name,
             **{name: trained[name] for name in ("spotters", "chosen", "verifier")},
-            **{name: model[name] for name in ("agreed", "cutoffs", "warnings")},
+            **{name: model[name] for name in ("agreed", "shifts", "cutoffs", "warnings")},
+            "took_part": pools.took_part(material.clips, material.recordings),
             "verdict": judged["verdict"],
             "seconds": round(time.monotonic() - began, 1),
             "peak_bytes": memory.bytes,

@@ -8,6 +8,7 @@ import numpy as np
 from sourdine_training.fit.options import Options
 from sourdine_training.net.stack import BANDS, STEP
 
+ENDING = 15  # frames at a word's end that no time mask hides: without them it is another word
 QUIETER = 100  # of int8's steps at most that a mixed sound is quieter; a step is 0.1 of a feature's unit
 
 
@@ -87,7 +88,10 @@ class Feed:
         if o.mix and self._share.any():
             for row in np.flatnonzero(rng.random(o.batch) < o.mix):
                 x[row] = mixed(x[row], self._stream(rng), int(rng.integers(QUIETER)))
-        return {"features": x, "end": end, "soft": soft} | masks(rng, o, o.batch, o.crop)
+        made = masks(rng, o, o.batch, o.crop)
+        spans, last = made["times"], STEP * end[:, None]
+        spans[(last >= 0) & (spans[..., 0] <= last) & (spans[..., 1] > last - ENDING)] = 0
+        return {"features": x, "end": end, "soft": soft} | made
 
     def _counts(self, mined: int) -> list[int]:
         """How many positives, near, of streams, and hard ones."""

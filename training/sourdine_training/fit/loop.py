@@ -26,7 +26,7 @@ class Trained:
     path      Weights, for Weights.load()
     loss      by which it was chosen, on the validation pool; less is better
     quality   the rest of what was measured there, by name
-    waiting   share of the time in which the net waited for data
+    waiting   share of the time of learning in which the net waited for data
     seconds   of this process; what was done before a kill is not in it
     """
 
@@ -58,7 +58,7 @@ def run(task: Task, learner: Learner, folder: Path, progress: Progress, what: st
     """
     o = task.options
     folder.mkdir(parents=True, exist_ok=True)
-    began, waited, step, rows = time.monotonic(), 0.0, 0, []
+    began, learned, waited, step, rows = time.monotonic(), 0.0, 0.0, 0, []
     saved = folder / CHECKPOINT
     if saved.exists():
         with np.load(saved) as file:
@@ -69,12 +69,13 @@ def run(task: Task, learner: Learner, folder: Path, progress: Progress, what: st
     quantised = round(o.int8_from * o.steps)
     stops = sorted({*range(o.every, o.steps, o.every), *task.rounds(), o.steps})
     for stop in (each for each in stops if each > step):
-        losses = np.zeros(3)
+        losses, since = np.zeros(3), time.monotonic()
         for at, batch, wait in _ahead(task, step, stop):
             losses += learner.learn(at, batch, rate(o, at), task.caution(at), at >= quantised)
             waited += wait
             if at % 20 == 0:
                 progress(at, o.steps, what)
+        learned += time.monotonic() - since
         if stop in task.rounds():
             progress(stop, o.steps, f"{what}: mining")
             task.mine(learner.weights())
@@ -100,7 +101,7 @@ def run(task: Task, learner: Learner, folder: Path, progress: Progress, what: st
         table.writerows(rows)
     curves.draw(rows, folder / "curves.png", quantised)
     seconds = time.monotonic() - began
-    return Trained(path, loss, quality, waited / max(seconds, 1e-9), seconds)
+    return Trained(path, loss, quality, waited / max(learned, 1e-9), seconds)
 
 
 def rate(options: Any, step: int) -> float:

@@ -4,9 +4,10 @@ The word: the maximum of the logits, in a few steps around its end, says yes (ma
 arXiv:1705.02411, tied to the ending as in Hou et al., "Mining Effective Negative Training Samples for Keyword
 Spotting", ICASSP 2020). Everything else says no, and what is learned from most are the hardest steps of separate
 regions (the same paper's regional hard examples). Steps shortly before and after the word's own are asked nothing.
-All is asked of the mean over `window` steps, because that is what decides on the board.
+All is asked of the mean of the probabilities of `window` steps, because that is what decides on the board.
 """
 
+import math
 from typing import Any
 
 from sourdine_training.fit.options import Options
@@ -25,19 +26,22 @@ def spotter(
     probabilities or -1; caution = weight of the second part.
     """
     o = options
-    smooth = tf.add_n([logits[:, k : logits.shape[1] - o.window + 1 + k] for k in range(o.window)]) / o.window
-    count = int(smooth.shape[1])
+    says, denies = (
+        tf.reduce_logsumexp(_spans(tf, tf.math.log_sigmoid(each), o.window), 0) for each in (logits, -logits)
+    )
+    says, denies = says - math.log(o.window), denies - math.log(o.window)  # logarithms of the mean and of 1 - it
+    count = int(says.shape[1])
     since = tf.range(count)[None, :] + (first + o.window - 1) - end[:, None]
     word = (end >= 0)[:, None]
     inside = word & (since >= -o.before) & (since <= o.after)
     said = tf.reduce_any(inside, 1)
-    top = tf.reduce_max(tf.where(inside, smooth, FAR), 1)
-    top = tf.where(said, top, 0.0)  # a word whose end no step hears teaches nothing
-    yes = tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(top), 1 - o.smoothing), top)
+    top = tf.argmax(tf.where(inside, says, FAR), 1)
+    yes = -(1 - o.smoothing) * tf.gather(says, top, batch_dims=1) - o.smoothing * tf.gather(denies, top, batch_dims=1)
+    # a word whose end no step hears teaches nothing
     yes = tf.math.divide_no_nan(tf.reduce_sum(tf.where(said, yes, 0.0)), tf.reduce_sum(tf.cast(said, tf.float32)))
 
     outside = ~word | (since < -o.before - o.guard) | (since > o.after + o.guard)
-    wrong = tf.where(outside, tf.nn.softplus(smooth), 0.0)
+    wrong = tf.where(outside, -denies, 0.0)
     mean = tf.math.divide_no_nan(tf.reduce_sum(wrong), tf.reduce_sum(tf.cast(outside, tf.float32)))
     regions = count // REGION
     worst = tf.reduce_max(tf.reshape(wrong[:, count - regions * REGION :], (-1, regions, REGION)), 2)
@@ -49,6 +53,11 @@ def spotter(
         taught = tf.where(known, taught, 0.0)
         total += o.distil * tf.math.divide_no_nan(tf.reduce_sum(taught), tf.reduce_sum(tf.cast(known, tf.float32)))
     return total, yes, no
+
+
+def _spans(tf: Any, values: Any, window: int) -> Any:
+    """[window, B, n - window + 1]: each step and those after it."""
+    return tf.stack([values[:, k : values.shape[1] - window + 1 + k] for k in range(window)])
 
 
 def verifier(tf: Any, smoothing: float, logits: Any, label: Any, caution: Any) -> tuple[Any, Any, Any]:

@@ -37,21 +37,24 @@ class Firings:
 
     @classmethod
     def of(cls, spotter: Weights, pool: Any, cutoff: float, window: int = WINDOW) -> "Firings":
-        """Where the mean of `window` probabilities is greatest and above the cutoff, of each window and each second."""
+        """Where the mean of `window` probabilities rises above the cutoff, of each window and each loud second.
+
+        The first such step, as on the board, for words and all else alike: or the moment would tell them apart.
+        """
         found: list[tuple[int, int, int, int]] = []
         ends = np.asarray(pool.end, int)
         for at in range(0, len(ends), 4096):
             scores = smooth(score(spotter, pool.features[at : at + 4096]), window)
             since = np.arange(scores.shape[1])[None] - ends[at : at + 4096, None] // STEP
             word = ends[at : at + 4096] >= 0
-            scores = np.where(word[:, None] & ((since < -EARLY) | (since > LATE)), 0, scores)
-            first = np.argmax(scores > cutoff, 1)
-            for i in np.flatnonzero(scores.max(1) > cutoff):
-                moment = first[i] if word[i] else int(np.argmax(scores[i]))
-                found.append((-1, at + int(i), STEP * int(moment) + STEP - 1, int(word[i])))
+            fires = (scores > cutoff) & ~(word[:, None] & ((since < -EARLY) | (since > LATE)))
+            for i in np.flatnonzero(fires.any(1)):
+                found.append((-1, at + int(i), STEP * int(np.argmax(fires[i])) + STEP - 1, int(word[i])))
         for j, each in enumerate(pool.streams):
             scores = smooth(score(spotter, np.asarray(each.features)), window)
-            found += [(j, j, STEP * int(step) + STEP - 1, 0) for step in peaks(scores, cutoff)]
+            rises = np.flatnonzero(np.diff(scores > cutoff, prepend=False) & (scores > cutoff))
+            starts = rises[np.searchsorted(rises, peaks(scores, cutoff), side="right") - 1]
+            found += [(j, j, STEP * int(step) + STEP - 1, 0) for step in starts]
         table = np.array(found, np.int32).reshape(-1, 4)
         return cls(*table.T)
 
