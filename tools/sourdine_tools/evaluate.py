@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "FOLDER has a manifest.csv with the columns path, category (positive:WORD, speech, noise, music, confusable, rir)\n"
         "and if known speaker and source; or it has positive/WORD/*, negative/KIND/** and, if measured, rir/*.\n\n"
         "Thresholds are chosen on half of the speakers and scored on the other half. What was heard once is kept, so the\n"
-        "same models on the same recordings cost nothing the next time."
+        "same models on the same recordings cost nothing the next time.\n\n"
+        "Exit status: 0 judged, 2 not."
     )
 
 
