@@ -3,6 +3,7 @@
 The word is a rising line through the bands; a falling one, and half of a rising one, are not.
 """
 
+import dataclasses
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from sourdine_training import fit
 from sourdine_training.fit.feed import Feed, Hard
+from sourdine_training.fit.learner import tensorflow, throats
 from sourdine_training.fit.mining import mine
 from sourdine_training.fit.quality import measure, peaks, smooth
 from sourdine_training.net import Options as Net
@@ -177,6 +179,29 @@ def test_words_end_where_the_feed_says(pools):
     batch = Feed(marked, OPTIONS, LEAD, 7).batch(3, Hard())
     said = batch["end"] >= 0
     assert (np.argmax(batch["features"][said][:, :, 0], 1) // 3 == batch["end"][said]).all()
+
+
+def test_no_mask_hides_how_a_word_ends(pools):
+    feed = Feed(pools[0], dataclasses.replace(OPTIONS, time_masks=6, time_mask=40), LEAD, 7)
+    for step in range(4):
+        batch = feed.batch(step, Hard())
+        for end, spans in zip(batch["end"], batch["times"], strict=True):
+            hidden = [first for first, last in spans if last > first and first <= 3 * end and last > 3 * end - 15]
+            assert end < 0 or not hidden
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.9, 1.0, 1.15])
+def test_a_shorter_throat_moves_a_sound_to_the_band_of_its_frequency(factor):
+    """Bands as the frontend has them: 40 triangles, evenly on the mel scale from 125 to 7,500 Hz."""
+    tf = tensorflow()
+    edges = np.interp(np.arange(42), (0, 41), 1127 * np.log(1 + np.array([125, 7500]) / 700))
+    centres = 700 * (np.exp(edges[1:-1] / 1127) - 1)
+    for band in range(8, 32, 4):
+        tone = np.zeros((1, 1, 40), np.float32)
+        tone[..., band] = 1
+        moved = tf.matmul(tone, throats(tf, np.array([factor], np.float32))).numpy()[0, 0]
+        came = centres[band] * factor
+        assert abs(np.log(np.interp(moved @ BANDS / moved.sum(), BANDS, centres) / came)) < 0.05
 
 
 def test_old_hard_places_give_way_and_none_counts_twice():

@@ -64,8 +64,8 @@ def plan(recipe: "Recipe", sayings: "Sequence[Saying]", store: Store, workers: i
         Part(
             "nets", recipe.seeds * (30 + fit.steps * fit.batch / TRAINED) + 30 + verify.steps * verify.batch / VERIFIED
         ),
-        Part("export", 60.0),
-        Part("judgement", 120.0),
+        Part("export", 40.0),
+        Part("judgement", 90.0),
     ]
 
 

@@ -9,6 +9,7 @@ from sourdine_training.fit.options import Options
 from sourdine_training.net.stack import BANDS, STEP
 
 ENDING = 15  # frames at a word's end that no time mask hides: without them it is another word
+KNOTS = 5  # between which a tilt is straight
 QUIETER = 100  # of int8's steps at most that a mixed sound is quieter; a step is 0.1 of a feature's unit
 
 
@@ -131,11 +132,15 @@ def mixed(x: np.ndarray, other: np.ndarray, quieter: int) -> np.ndarray:
 
 
 def masks(rng: np.random.Generator, options: Any, count: int, frames: int) -> dict[str, np.ndarray]:
-    """Where SpecAugment (arXiv:1904.08779) masks: [count, masks, first and one past the last]; and gains [count]."""
+    """How each window is altered: where SpecAugment (arXiv:1904.08779) masks, [count, masks, first and one past the last];
+    gain [count]; tilt [count, KNOTS]; throat [count], by which frequencies are multiplied.
+    """
     return {
         "times": _spans(rng, count, options.time_masks, options.time_mask, frames),
         "bands": _spans(rng, count, options.band_masks, options.band_mask, BANDS),
         "gain": (options.gain * rng.standard_normal(count)).astype(np.float32),
+        "tilt": (options.tilt * rng.standard_normal((count, KNOTS))).astype(np.float32),
+        "throat": np.exp(options.throat * rng.standard_normal(count)).astype(np.float32),
     }
 
 

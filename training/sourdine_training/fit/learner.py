@@ -7,11 +7,12 @@ import numpy as np
 
 from sourdine_training.net import graph
 from sourdine_training.net.options import Options, VerifierOptions
-from sourdine_training.net.stack import reach
+from sourdine_training.net.stack import BANDS, reach
 from sourdine_training.net.weights import Weights
 
 BETAS = 0.9, 0.999
 EPSILON = 1e-7
+EDGES = 125.0, 7500.0  # Hz, of the bands
 NORM = 2.0  # longer gradients are cut to it
 VECTORS = ("theta", "first", "second", "mean", "statistics", "ranges")
 
@@ -96,9 +97,27 @@ def tensorflow() -> Any:
 
 
 def augment(tf: Any, x: Any, batch: dict[str, Any]) -> Any:
-    """Gains added, masks silenced; x float32 [B, T, BANDS] in 0..26."""
-    x = tf.clip_by_value(x + batch["gain"][:, None, None], 0.0, 26.0)
+    """Formants moved, gains and tilts added, masks silenced; x float32 [B, T, BANDS] in 0..26.
+
+    Vocal tract length perturbation (Jaitly and Hinton 2013), on bands instead of bins.
+    """
+    x = tf.matmul(x, throats(tf, batch["throat"]))
+    knots, at = batch["tilt"].shape[1], np.arange(BANDS) / (BANDS - 1)
+    basis = np.maximum(0, 1 - np.abs(at[None] * (knots - 1) - np.arange(knots)[:, None])).astype(np.float32)
+    offset = batch["gain"][:, None] + tf.matmul(batch["tilt"], basis)
+    x = tf.clip_by_value(x + offset[:, None, :], 0.0, 26.0)
     return x * _kept(tf, batch["times"], x.shape[1])[:, :, None] * _kept(tf, batch["bands"], x.shape[2])[:, None, :]
+
+
+def throats(tf: Any, factors: Any) -> Any:
+    """[B, BANDS, BANDS], by which features are multiplied so that what was at a frequency comes to it × its factor."""
+    low, high = (1127 * np.log1p(edge / 700) for edge in EDGES)
+    mel = np.linspace(low, high, BANDS + 2)[1:-1]
+    hertz = (700 * np.expm1(mel / 1127)).astype(np.float32)
+    came = 1127 * tf.math.log1p(hertz[None] / factors[:, None] / 700)  # from there
+    place = tf.clip_by_value((came - mel[0]) / (mel[1] - mel[0]), 0.0, BANDS - 1.0)
+    bands = np.arange(BANDS, dtype=np.float32)
+    return tf.maximum(0.0, 1.0 - tf.abs(place[:, None, :] - bands[None, :, None]))
 
 
 def _kept(tf: Any, spans: Any, size: int) -> Any:

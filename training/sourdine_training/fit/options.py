@@ -21,6 +21,8 @@ class VerifierOptions:
     smoothing: float = 0.03
     caution: float = 2.0
     gain: float = 0.6
+    tilt: float = 0.8
+    throat: float = 0.07
     time_masks: int = 2
     time_mask: int = 10
     band_masks: int = 2
@@ -54,6 +56,8 @@ class Options:
     mining: tuple[float, ...] = (0.25, 0.4, 0.55, 0.7)  # of the steps
     mined: int = 3_000  # false firings kept a round
     gain: float = 0.6  # standard deviation of the offset in the log domain; features run from 0 to 26
+    tilt: float = 0.8  # and of a curve of four pieces over the bands: another microphone, another room
+    throat: float = 0.07  # standard deviation of the logarithm by which formants move, pitch with them
     time_masks: int = 2
     time_mask: int = 12  # frames at most
     band_masks: int = 2
