@@ -110,13 +110,12 @@ def test_workers_are_others_give_way_and_use_one_thread(two):
 def test_no_worker_outlives_its_owner(tmp_path, end):
     """Its owner is interrupted, or killed, while both workers are busy; they hold its pipe until they are gone."""
     (tmp_path / "busy.py").write_text("""
-import signal, sys, time
+import sys, time
 from sourdine_training.executor import Executor
 def busy(item):
     print(item, flush=True)
     time.sleep(60)
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may have it ignored
     with Executor.processes(2) as workers:
         list(workers.map(busy, range(9)))
 """)
