@@ -6,7 +6,17 @@ BIN = .venv/bin
 CHIP_PACKAGES = qemu-user clang-22 llvm-22 binutils-xtensa-lx106 libc6-dev
 CHIP_TOOLS = qemu-xtensa qemu-riscv32 clang-22 llc-22 llvm-mc-22 xtensa-lx106-elf-ld
 
-.PHONY: demo demo-real test check check-static chip-tools accel benchmark benchmark-chip clean
+# Speech programs (Debian's names) that `sourdine train` also fetches by itself: installed, their tests run.
+SPEECH_PACKAGES = espeak-ng flite festival festvox-kallpc16k festvox-us-slt-hts
+SPEECH_TOOLS = espeak-ng flite festival
+
+# install: the packages $(2), unless all of the programs $(1) are there
+install = for tool in $(1); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; echo "missing:$$missing"; \
+	if [ "$$(id -u)" != 0 ]; then echo "run: sudo apt-get install $(2)"; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null
+
+.PHONY: demo demo-real test check check-static chip-tools speech-tools accel benchmark benchmark-chip clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,15 +33,15 @@ demo-real: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# With every test of the chip's code; `make test` alone leaves those out where the tools are missing, and says so.
-check: check-static chip-tools
-	SOURDINE_CHIP=required $(MAKE) test
+# With every test of the chip's code and of speech programs; `make test` alone leaves out what lacks its tools, and says so.
+check: check-static chip-tools speech-tools
+	SOURDINE_CHIP=required SOURDINE_SPEECH=required $(MAKE) test
 
 chip-tools:
-	@for tool in $(CHIP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; echo "missing:$$missing"; \
-	if [ "$$(id -u)" != 0 ]; then echo "run: sudo apt-get install $(CHIP_PACKAGES)"; exit 1; fi; \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHIP_PACKAGES) >/dev/null
+	@$(call install,$(CHIP_TOOLS),$(CHIP_PACKAGES))
+
+speech-tools:
+	@$(call install,$(SPEECH_TOOLS),$(SPEECH_PACKAGES))
 
 check-static: .venv/ready
 	$(BIN)/python tools/check.py

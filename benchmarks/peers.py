@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sourdine_tools.bench import tell
 from sourdine_training.evaluate import corpus, judge, pairs, peers, report, text
-from sourdine_training.evaluate.judge import Judged, Result
+from sourdine_training.evaluate.result import Judged, Result
 from sourdine_training.executor import Executor
 from sourdine_training.store import Store
 

@@ -110,10 +110,10 @@ def test_workers_are_others_give_way_and_use_one_thread(two):
 def test_no_worker_outlives_its_owner(tmp_path, end):
     """Its owner is interrupted, or killed, while both workers are busy; they hold its pipe until they are gone."""
     (tmp_path / "busy.py").write_text("""
-import sys, time
+import os, time
 from sourdine_training.executor import Executor
 def busy(item):
-    print(item, flush=True)
+    os.write(1, f"{item}\n".encode())  # in one piece: the other writes too
     time.sleep(60)
 if __name__ == "__main__":
     with Executor.processes(2) as workers:

@@ -29,7 +29,7 @@ def start(options, seed):
 @given(KERNELS, st.integers(3, 7), st.integers(1, 4), st.integers(0, 99))
 @settings(max_examples=3, deadline=None)
 def test_step_by_step_equals_all_at_once(kernels, first_frames, head_steps, seed):
-    from sourdine_training.net.stream import stream
+    from streamed import stream
 
     options = Options(first_frames, 6, kernels, (7,) * len(kernels), head_steps)
     layout, *vectors = start(options, seed)
@@ -46,7 +46,7 @@ def test_step_by_step_equals_all_at_once(kernels, first_frames, head_steps, seed
 
 
 def test_the_verifier_as_a_whole_equals_its_score():
-    from sourdine_training.net.stream import whole
+    from streamed import whole
 
     layout, *vectors = start(VerifierOptions(), 3)
     net = layout.fold(VerifierOptions(), *vectors)

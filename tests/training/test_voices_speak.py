@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import speech
 from sourdine_board.mistake import Mistake
 from sourdine_training.executor import Executor
 from sourdine_training.store import Store
@@ -226,15 +226,15 @@ def test_hibari_says_a_line_the_same_alone_and_among_others(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "voice"), [("flite", "slt"), ("espeak", "en-gb+f2"), ("festival", "kal_diphone")], ids=lambda each: each
+    ("name", "voice"),
+    [
+        pytest.param("flite", "slt", marks=speech.needs("flite")),
+        pytest.param("espeak", "en-gb+f2", marks=speech.needs("espeak-ng")),
+        pytest.param("festival", "kal_diphone", marks=speech.needs("festival")),
+    ],
 )
 def test_a_program_speaks_faster_when_asked_to(store, name, voice):
-    program = {"espeak": "espeak-ng"}.get(name, name)
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
     speaker = importlib.import_module(f"sourdine_training.voices.{name}").Speaker()
-    if name == "festival" and not speaker.voices("en"):
-        pytest.skip("festival has no voice")
     line = Line("it's \"seven\" o'clock; really (now)", "speech", "en")
     usual = Saying(line, Voice(name, voice, "en-us", ""))
     (slow, rate), (fast, _) = speaker.say([usual, replace(usual, speed=1.3)], store)
@@ -243,9 +243,8 @@ def test_a_program_speaks_faster_when_asked_to(store, name, voice):
     assert 0.01 < np.abs(slow).max() <= 1.0
 
 
+@speech.needs("espeak-ng")
 def test_a_french_line_is_read_clause_by_clause():
-    if not shutil.which("espeak-ng"):
-        pytest.skip("espeak-ng is not installed")
     said = phonemes(Line("oui, c'est bon !", "speech", "fr"), british=False)
     assert said.count(", ") == 1
     assert said.endswith("!")

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import hibari
 import pytest
 
+import speech
 from sourdine_board.mistake import Mistake
 from sourdine_training.words import KINDS, Line, Options, language, languages, pronounce
 from sourdine_training.words import lines as write
@@ -22,7 +22,7 @@ from sourdine_training.words.phrase import Phrase
 
 FEW = Options(positive=20, near=150, partial=40, running=80, speech=300)
 MORE = Options(positive=45, near=600, partial=80, running=120, speech=320)
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="French is read by espeak-ng")
+needs_espeak = speech.needs("espeak-ng")  # it reads French
 PHRASES = [("alexa", "en"), ("hey sourdine", "en"), pytest.param("dis sourdine", "fr", marks=needs_espeak)]
 # What somebody in the next room, or with another accent, would still take for the phrase; and what nobody would.
 TAKEN = [

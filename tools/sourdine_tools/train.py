@@ -114,7 +114,7 @@ def ending(summary: dict, folder: Path) -> str:
         f"“{summary['phrase']}” is trained: {folder / name}.json",
         f"  {summary['verdict']}",
         f"  report    {folder / 'report' / 'report.html'}",
-        f"  spotters  {spread} (loss on synthetic voices it never heard; the least is kept)",
+        f"  spotters  {spread} (loss on synthetic voices it did not learn from; the least is kept)",
         f"  took      {duration(summary['seconds'])}, {memory:.1f} GB of memory, {cache:.1f} GB of cache",
         f"  flash it  cp {folder}/{name}.* firmware/models/ && sourdine flash --model {name}",
     )

@@ -2,11 +2,14 @@
 
 import dataclasses
 import difflib
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sourdine_board.mistake import Mistake
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list"}
 
 
@@ -16,7 +19,7 @@ def filled(options: Options, table: dict[str, Any], where: str = "") -> Options:
     The kinds of the values that are there say what may come: a number may be written as a whole one, and a list
     becomes a tuple. Raises Mistake; `where` is what it calls the table.
     """
-    known = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    known = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     values = {}
     for name, value in table.items():
         if name not in known:
@@ -29,7 +32,7 @@ def filled(options: Options, table: dict[str, Any], where: str = "") -> Options:
         else:
             values[name] = _like(known[name], value, f"{where}: `{name}`")
     try:
-        return dataclasses.replace(options, **values)  # type: ignore[type-var]
+        return dataclasses.replace(options, **values)
     except ValueError as error:  # the dataclass checks more than kinds
         raise Mistake(f"{where}: {error}") from error
 

@@ -25,7 +25,7 @@ JUDGED = 500  # clips of each kind at most
 JUDGED_H = 2.0  # hours of each kind of negatives at most
 SPOTTER, VERIFIER = 0.75, 0.25  # of a net's share of the time
 SYNTHETIC = (
-    "The word was said by synthetic voices that the training never heard. People are harder: judge the model on "
+    "The word was said by synthetic voices that the nets did not learn from. People are harder: judge the model on "
     "recordings of them with `sourdine evaluate`."
 )
 APART = "Other clips of the same voices chose the net and the cutoffs."

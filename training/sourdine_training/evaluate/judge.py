@@ -7,9 +7,8 @@ ways to choose four, and the counts are means over them: so what is chosen by lu
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,13 @@ from numpy.typing import NDArray
 from sourdine_board.mistake import Mistake
 from sourdine_training.evaluate import corpus, counts, reels
 from sourdine_training.evaluate.corpus import COUNTED, PARTS, Recording
-from sourdine_training.evaluate.detectors import Costs, Detector, wakes, where
+from sourdine_training.evaluate.detectors import Detector, wakes, where
 from sourdine_training.evaluate.reels import CONDITIONS, Reel
+from sourdine_training.evaluate.result import SHIPPED, Judged, Point, Rate, Result, Share
 from sourdine_training.executor import Executor
 from sourdine_training.store import Store
 
 Progress = Callable[[int, int, str], None]
-
-RATES = (0.5, 1.0, 2.0)  # false accepts per hour at which misses are stated
-RARE, RARE_HOURS = 0.1, 30.0  # and this one where there are so many hours to know it by
-SHIPPED = "as shipped"
 
 
 @dataclass(frozen=True)
@@ -58,76 +54,6 @@ def exam(recordings: Iterable[Recording], word: str, further: Iterable[Recording
     measured = reels.rooms(recordings)
     positives = {name: list(reels.positives(clips, name, talkers, measured)) for name in CONDITIONS}
     return Exam(word, positives, list(reels.negatives([*others, *further])))
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many of all, and the interval of that share."""
-
-    count: float  # a mean over the ways to halve
-    of: int
-    low: float
-    high: float
-
-    @property
-    def share(self) -> float:
-        return self.count / self.of if self.of else 0.0
-
-
-@dataclass(frozen=True)
-class Rate:
-    """False accepts in so many hours, and the interval of their rate."""
-
-    count: float
-    hours: float
-    low: float
-    high: float
-
-    @property
-    def per_hour(self) -> float:
-        return self.count / self.hours if self.hours else 0.0
-
-
-@dataclass(frozen=True)
-class Point:
-    """A detector at one setting."""
-
-    label: str  # "as shipped", or the rate it was chosen for
-    thresholds: tuple[float, float, float]  # lowest, median and highest that were chosen
-    never: float  # share of the ways to halve in which no threshold kept to the rate: it counts as never waking
-    misses: dict[str, Share]  # by condition
-    false: Rate
-    kinds: dict[str, Rate]
-    confusables: Share
-    missed: dict[str, dict[str, float]]  # by condition the clips, and how often
-    woke: list[tuple[str, float, str, float]]  # recording, second in it, kind, how often
-    latencies: list[float]  # seconds from a clean word's end, where that is sure
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One detector on one word. points has no entry for a rate that no threshold keeps to."""
-
-    name: str
-    word: str
-    unit: str
-    peer: bool  # somebody else's, to compare with
-    costs: Costs
-    points: dict[str, Point]
-    curves: dict[str, list[tuple[float, float, float]]]  # by condition: false accepts per hour, misses, threshold
-
-
-@dataclass
-class Result:
-    judged: list[Judged]
-    hours: dict[str, float]  # of negatives, by kind
-    clips: dict[str, int]  # positives by word
-    sources: dict[str, float]  # hours by source
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def rates(self) -> list[float]:
-        return [*([RARE] if sum(self.hours.values()) >= RARE_HOURS else []), *RATES]
 
 
 def silent(_done: int, _total: int, _what: str) -> None:
@@ -349,10 +275,3 @@ def _share(count: float, of: int) -> Share:
 
 def _rate(count: float, hours: float) -> Rate:
     return Rate(count, hours, *counts.poisson(count, hours))
-
-
-def as_json(result: Result) -> dict[str, Any]:
-    """Everything, as result.json holds it."""
-    from dataclasses import asdict
-
-    return asdict(result)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sourdine_training.evaluate.judge import SHIPPED, Judged, Result
+from sourdine_training.evaluate.result import SHIPPED, Judged, Result
 from sourdine_training.evaluate.text import duration, quantiles
 
 WIDTH, DPI = 6.6, 160  # inches, and dots in one: sharp on a telephone and large enough to read there

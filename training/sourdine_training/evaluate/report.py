@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from sourdine_training.evaluate import pictures, text
-from sourdine_training.evaluate.judge import RARE, RARE_HOURS, SHIPPED, Judged, Point, Rate, Result, Share, as_json
+from sourdine_training.evaluate.result import RARE, RARE_HOURS, SHIPPED, Judged, Point, Rate, Result, Share, as_json
 from sourdine_training.evaluate.text import number, percent
 
 WORST = 12  # false accepts, or clips, that are named

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from math import comb
 
-from sourdine_training.evaluate.judge import SHIPPED, Judged, Point, Result, Share
+from sourdine_training.evaluate.result import SHIPPED, Judged, Point, Result, Share
 
 PROVEN = 0.05  # two-sided, of the clips that only one of two missed
 

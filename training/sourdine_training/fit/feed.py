@@ -40,9 +40,8 @@ class Feed:
     Raises ValueError if the pool holds no positives or nothing that is not one.
     """
 
-    def __init__(self, pool: Any, options: Options, lead: int, seed: int, teacher: np.ndarray | None = None):
+    def __init__(self, pool: Any, options: Options, lead: int, seed: int):
         self._pool, self._options, self._seed, self._lead = pool, options, seed, lead
-        self._teacher = teacher
         ends = np.asarray(pool.end)
         self._positives, self._near = np.flatnonzero(ends >= 0), np.flatnonzero(ends < 0)
         self._ends = ends
@@ -68,14 +67,11 @@ class Feed:
         counts = self._counts(len(hard.frame))
         x = np.empty((o.batch, o.crop, BANDS), np.int8)
         end = np.full(o.batch, -1, np.int32)
-        soft = np.full((o.batch, o.crop // STEP), -1, np.float32)
         row = 0
         for index in rng.choice(self._positives, counts[0]):
             latest = max(0, int(self._ends[index]) - STEP * (self._lead + o.before + o.window - 1))
             start = min(int(rng.integers(self._slack(index) + 1)), latest)
             x[row], end[row] = self._window(index, start), (int(self._ends[index]) - start) // STEP
-            if self._teacher is not None:
-                soft[row] = self._teacher[index, start // STEP :][: o.crop // STEP]
             row += 1
         for index in rng.choice(self._near, counts[1]) if counts[1] else ():
             x[row] = self._window(index, int(rng.integers(self._slack(index) + 1)))
@@ -92,7 +88,7 @@ class Feed:
         made = masks(rng, o, o.batch, o.crop)
         spans, last = made["times"], STEP * end[:, None]
         spans[(last >= 0) & (spans[..., 0] <= last) & (spans[..., 1] > last - ENDING)] = 0
-        return {"features": x, "end": end, "soft": soft} | made
+        return {"features": x, "end": end} | made
 
     def _counts(self, mined: int) -> list[int]:
         """How many positives, near, of streams, and hard ones."""

@@ -17,13 +17,11 @@ HARDEST = 2  # regions that count
 FAR = -1e9
 
 
-def spotter(
-    tf: Any, options: Options, logits: Any, first: int, end: Any, soft: Any, caution: Any
-) -> tuple[Any, Any, Any]:
+def spotter(tf: Any, options: Options, logits: Any, first: int, end: Any, caution: Any) -> tuple[Any, Any, Any]:
     """(loss, its part from words, its part from all else).
 
-    logits [B, n] of steps `first`…; end int32 [B], step of the word's end or -1; soft [B, n], a teacher's
-    probabilities or -1; caution = weight of the second part.
+    logits [B, n] of steps `first`…; end int32 [B], step of the word's end or -1; caution = weight of the second
+    part.
     """
     o = options
     says, denies = (
@@ -46,13 +44,7 @@ def spotter(
     regions = count // REGION
     worst = tf.reduce_max(tf.reshape(wrong[:, count - regions * REGION :], (-1, regions, REGION)), 2)
     no = mean + tf.reduce_mean(tf.math.top_k(worst, min(HARDEST, regions)).values)
-    total = yes + caution * no
-    if o.distil:
-        known = soft >= 0
-        taught = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(soft, 0.0), logits)
-        taught = tf.where(known, taught, 0.0)
-        total += o.distil * tf.math.divide_no_nan(tf.reduce_sum(taught), tf.reduce_sum(tf.cast(known, tf.float32)))
-    return total, yes, no
+    return yes + caution * no, yes, no
 
 
 def _spans(tf: Any, values: Any, window: int) -> Any:

@@ -65,4 +65,3 @@ class Options:
     every: int = 800  # steps between validations, each a checkpoint
     keep: int = 3  # candidates that are averaged in the end
     rates: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 20.0)  # false accepts per hour at which misses are counted
-    distil: float = 0.0  # weight of a teacher's probabilities

@@ -26,20 +26,18 @@ def train(
     folder: Path,
     progress: loop.Progress = lambda done, total, what: None,
     net: sizes.Options | None = None,
-    teacher: np.ndarray | None = None,
 ) -> loop.Trained:
     """Train a spotter on a pool, chosen on another; go on if `folder` holds a checkpoint of it.
 
-    teacher: probabilities float32 [windows, 80] to learn from, -1 where it does not know. Raises ValueError if a
-    pool lacks words or all else.
+    Raises ValueError if a pool lacks words or all else.
     """
     tf = tensorflow()
     net = net or sizes.Options()
     first = lead(net.stack())
-    task = _Spotter(pool, valid, options, Feed(pool, options, first, seed, teacher))
+    task = _Spotter(pool, valid, options, Feed(pool, options, first, seed))
 
     def wanted(logits, batch, caution):
-        return loss.spotter(tf, options, logits, first, batch["end"], batch["soft"][:, first:], caution)
+        return loss.spotter(tf, options, logits, first, batch["end"], caution)
 
     learner = Learner(net, wanted, options.decay, options.average, seed, offset(net, first))
     return loop.run(task, learner, Path(folder), progress, "spotter")

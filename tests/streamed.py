@@ -1,4 +1,4 @@
-"""The folded weights as TensorFlow modules: what is exported.
+"""The folded weights as TensorFlow modules: what streaming means, for the nets and their scores to be held to.
 
 Built of the operators that microWakeWord's models use (CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, CONCATENATION,
 STRIDED_SLICE, SPLIT_V, RESHAPE, and variables), on [1, T, 1, C]. Each layer that looks back keeps a ring of what it
