@@ -109,7 +109,7 @@ def test_workers_are_others_give_way_and_use_one_thread(two):
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_its_owner(tmp_path, end):
     """Its owner is interrupted, or killed, while both workers are busy; they hold its pipe until they are gone."""
-    (tmp_path / "busy.py").write_text("""
+    (tmp_path / "busy.py").write_text(r"""
 import os, time
 from sourdine_training.executor import Executor
 def busy(item):
