@@ -9,10 +9,10 @@ LOWEST = 30.0  # Hz, where the slope of coloured noise begins
 
 
 def coloured(rng: np.random.Generator, bins: int) -> NDArray[np.complex64]:
-    """The spectrum of stationary noise, [bins]: slope 0 (white) to -9 dB per octave, at times in a band only."""
+    """The spectrum of stationary noise, [bins]: -3 (pink) to -9 dB per octave or white, at times in a band only."""
     spectrum = white(rng, bins)
     frequency = frequencies(bins)
-    slope = rng.uniform(0, 1.5)  # of the amplitude: 0 white, 0.5 pink, 1 brown
+    slope = rng.uniform(0.5, 1.5) if rng.random() < 0.9 else 0.0  # of the amplitude: 0 white, 0.5 pink, 1 brown
     shape = np.maximum(frequency, LOWEST) ** np.float32(-slope)
     if rng.random() < 0.3:  # a fan, a tap, a street: most of it around one place
         centre, width = np.exp(rng.uniform(np.log(100), np.log(5000))), rng.uniform(0.4, 2)

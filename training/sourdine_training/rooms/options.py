@@ -9,17 +9,17 @@ class Options:
 
     rooms: int = 320  # simulated, for training; a quarter as many validate
     close: float = 0.25  # no room: lips at the microphone
-    clean: float = 0.3  # nearly
+    clean: float = 0.55  # nearly: most people stand near, and most rooms are quiet
     clean_db: tuple[float, float] = (20.0, 65.0)
-    snr_db: tuple[float, float] = (-5.0, 20.0)  # of the others; most lie in the upper three fifths
+    snr_db: tuple[float, float] = (-5.0, 20.0)  # of the others; most lie in the upper half
     distance_m: tuple[float, float] = (0.2, 5.0)
     reverberation_s: tuple[float, float] = (0.12, 0.9)  # T60
-    peak_dbfs: tuple[float, float] = (-45.0, -1.0)
-    floor_dbfs: tuple[float, float] = (-96.0, -60.0)  # the microphone's own noise; -96 is half a step of int16
-    equaliser_db: float = 10.0  # at most, up or down
+    peak_dbfs: tuple[float, float] = (-45.0, -1.0)  # most lie above -20
+    floor_dbfs: tuple[float, float] = (-96.0, -66.0)  # the microphone's own noise; -96 is half a step of int16
+    equaliser_db: float = 8.0  # at most, up or down
     speed: tuple[float, float] = (0.88, 1.14)  # of the foreground, by resampling: pitch and formants go with it
-    inmp441: float = 0.3  # our own microphone; the others are drawn
-    narrow: float = 0.3  # a device or codec that lets 3.4 to 7 kHz through
+    inmp441: float = 0.2  # our own microphone; the others are drawn
+    narrow: float = 0.12  # a device or codec that lets 3.4 to 7 kHz through
     agc: float = 0.25
     clipped: float = 0.08
     gated: float = 0.12  # what is softer than speech is turned down, nearly to nothing

@@ -87,7 +87,7 @@ def _recorded(rng: np.random.Generator, sound: Signal, options: Options, floor_d
     if rng.random() < options.mulaw:
         sound = microphone.mulaw(sound)
     peak_dbfs = (
-        rng.uniform(*options.peak_dbfs) if rng.random() < 0.3 else max(options.peak_dbfs[0], rng.uniform(-28, -1))
+        rng.uniform(*options.peak_dbfs) if rng.random() < 0.2 else max(options.peak_dbfs[0], rng.uniform(-20, -1))
     )
     sound = sound * decibels(min(peak_dbfs, options.peak_dbfs[1])) / (np.abs(sound).max() + np.float32(1e-9))
     if rng.random() < options.mp3:
@@ -101,8 +101,8 @@ def _recorded(rng: np.random.Generator, sound: Signal, options: Options, floor_d
 
 
 def _skewed(rng: np.random.Generator, low: float, high: float) -> float:
-    """Between both; four of five lie in the upper three fifths."""
-    return low + (high - low) * rng.beta(2.2, 1.4)
+    """Between both; three of four lie in the upper half."""
+    return low + (high - low) * rng.beta(2.4, 1.2)
 
 
 def _laid(voice: Sequence[tuple[Signal, int]], length: int) -> Signal:
