@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sourdine_board.mistake import Mistake
 from sourdine_training.executor import Executor
-from sourdine_training.sources import audio, packages
+from sourdine_training.sources import audio, packages, steel_sky
 from sourdine_training.sources.pieces import FORM, ROOM, Group, Recording, joined
 from sourdine_training.store import Store, key
 
@@ -76,6 +76,9 @@ PACKAGES = (
     Package(
         "lincity-ng-data", "GPL-2+", "LinCity-NG's contributors",
         ((r".*/music/.*\.ogg", "music"), (r".*\.wav", "ambience")),
+    ),
+    Package(
+        "beneath-a-steel-sky", "Beneath a Steel Sky's own", "Revolution Software", ((r".*/(?P<who>en)/\d+\.wav", "speech"),)
     ),
     Package("fillets-ng-data-nl", "GPL-2+", "Fish Fillets' Dutch actors", ((r".*/(?P<who>nl)/.*\.ogg", "speech"),), judge=True),
     Package(
@@ -145,7 +148,7 @@ def split(kind: str, who: str, judge: bool) -> str:
 
 def groups(folder: Path, package: Package, scratch: Path) -> Iterator[Group]:
     """What an unpacked package holds, each sound once; `scratch` is for what must be unpacked further."""
-    folder = _unzipped(folder, scratch)
+    folder = _unpacked(folder, scratch)
     found: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
     seen = set()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
@@ -160,8 +163,10 @@ def groups(folder: Path, package: Package, scratch: Path) -> Iterator[Group]:
         yield Group(kind, side, paths)
 
 
-def _unzipped(folder: Path, scratch: Path) -> Path:
-    """The folder; or, if its sounds are in one .pk3 (a zip file), what that holds."""
+def _unpacked(folder: Path, scratch: Path) -> Path:
+    """The folder; or, if its sounds are in one .pk3 (a zip file) or packed by a game, what that holds."""
+    if steel_sky.unpack(folder, scratch):
+        return scratch
     packed = sorted(folder.rglob("*.pk3"))
     for path in packed:
         with zipfile.ZipFile(path) as archive:
