@@ -16,7 +16,7 @@ install = for tool in $(1); do command -v $$tool >/dev/null || missing="$$missin
 	if [ "$$(id -u)" != 0 ]; then echo "run: sudo apt-get install $(2)"; exit 1; fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null
 
-.PHONY: demo demo-real test check check-static chip-tools speech-tools accel benchmark benchmark-chip clean
+.PHONY: demo demo-real test check check-static chip-tools speech-tools accel benchmark benchmark-chip benchmark-words clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,10 @@ check-static: .venv/ready
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/ears.py
+
+benchmark-words: .venv/ready speech-tools
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/ablation.py
 
 benchmark-chip: .venv/ready chip-tools
 	$(BIN)/python benchmarks/scale.py

@@ -47,17 +47,14 @@ def nets(material: Material, inputs: str, tell: Progress) -> Made:
 
 
 def _nets(material: Material, folder: Path, tell: Progress) -> Made:
-    recipe, store, own = material.recipe, material.store, seeds(material.recipe)
+    recipe, own = material.recipe, seeds(material.recipe)
     spotters = []
     for number, seed in enumerate(own):
         share = within(tell, SPOTTER * number / len(own), SPOTTER / len(own), f"{number + 1} of {len(own)}")
         spotters.append(spotter(material, seed, share))
     chosen = min(range(len(own)), key=lambda number: spotters[number]["loss"])
-    best = _weights(spotters[chosen])
-    inputs = key("verifier", material.key, best, recipe.fit_verifier, recipe.verifier, recipe.seed, code("fit", "net"))
-    share = within(tell, SPOTTER, VERIFIER, "verifier")
-    verifier = made(store, inputs, partial(_verifier, material, best), share)
-    return {"spotters": spotters, "chosen": chosen, "verifier": verifier, "files": {}}
+    second = verifier(material, spotters[chosen], recipe.seed, within(tell, SPOTTER, VERIFIER, "verifier"))
+    return {"spotters": spotters, "chosen": chosen, "verifier": second, "files": {}}
 
 
 def spotter(material: Material, seed: int, tell: Progress) -> Made:
@@ -74,13 +71,20 @@ def _spotter(material: Material, seed: int, folder: Path, tell: Progress) -> Mad
     return _trained(fit.train(pool, valid, recipe.fit, seed, folder, tell, net=recipe.net)) | {"seed": seed}
 
 
-def _verifier(material: Material, spotter: Path, folder: Path, tell: Progress) -> Made:
+def verifier(material: Material, spotter: Made, seed: int, tell: Progress) -> Made:
+    """Train a verifier for a spotter."""
+    recipe, first = material.recipe, _weights(spotter)
+    inputs = key("verifier", material.key, first, recipe.fit_verifier, recipe.verifier, seed, code("fit", "net"))
+    return made(material.store, inputs, partial(_verifier, material, first, seed), tell)
+
+
+def _verifier(material: Material, spotter: Path, seed: int, folder: Path, tell: Progress) -> Made:
     from sourdine_training import fit, net
 
     pool, valid, recipe = material.pool("train"), material.pool("valid"), material.recipe
     first = net.Weights.load(spotter)
     return _trained(
-        fit.train_verifier(first, pool, valid, recipe.fit_verifier, recipe.seed, folder, tell, net=recipe.verifier)
+        fit.train_verifier(first, pool, valid, recipe.fit_verifier, seed, folder, tell, net=recipe.verifier)
     )
 
 
