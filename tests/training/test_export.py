@@ -380,6 +380,7 @@ def test_both_stages_together_keep_the_rate_and_miss_less(loud):
     assert found.slices == 2
     assert found.both.misses < found.alone.misses
     assert found.both.spotter < found.alone.spotter
+    assert {choice.spotter for choice in found.both_table.values()} == {found.both.spotter}  # so it is sure of it
     for rate, choice in found.both_table.items():
         count = by_the_firmware(heard, choice.spotter, found.window, choice.verifier)
         assert count == round(choice.rate * found.hours) <= rate * found.hours

@@ -23,6 +23,7 @@ from sourdine_training.rule import Steps
 HIGHEST = 254  # of a spotter's cutoffs: no mean of uint8 exceeds 255
 FRAME_S = 0.01
 LOWER = 12  # rates for which a cutoff of the spotter is tried with the second stage
+FURTHER = (5.0, 10.0)  # rates at which the cutoffs of both stages are compared, beside those of the table
 LOOSE = 120.0  # false accepts per hour of the spotter at the lowest of them: how often the second stage may be asked
 DEAF = 0.1  # share of the streams above the cutoff, from which on the spotter hears little else than itself
 CONTEXT = 4  # steps after a word's end, and those of the window, that a clip must last: the latest that is trained for
@@ -175,25 +176,31 @@ def lowest(count: Callable[[int], int], highest: int, allowed: int) -> int:
 def pairs(
     heard: Heard, window: int, options: Options, reference: Any, slices: int, progress: Progress
 ) -> dict[float, Choice]:
-    """Rate → the pair with the fewest misses among those that keep it; of equals the one whose spotter asks least.
+    """Rate → the pair that keeps it; the spotter's cutoff is one for all rates, those of FURTHER included: the one that
+    misses fewest words over all of them, for at a single low rate two or three false accepts would decide. Of equals it
+    is the one whose spotter asks least. Without `options.rate`, if no pair keeps that.
 
     reference  the second stage, as run.Reference
     """
     words = [run.Answers(reference, features) for features in heard.features]
     streams = [run.Answers(reference, features) for features in heard.streams]
     candidates = _candidates(heard, window)
+    rates = sorted({options.rate, *options.rates, *FURTHER})
     best: dict[float, Choice] = {}
+    least = (True, float("inf"))
     for done, spotter in enumerate(candidates):
         said = np.array([_best_answer(heard, i, spotter, window, words[i], slices) for i in range(len(words))])
         steps = [Steps(each, spotter, window) for each in heard.steps]
         count = functools.cache(partial(false_of_both, steps, streams, slices))
-        for rate in {options.rate, *options.rates}:
+        found: dict[float, Choice] = {}
+        for rate in rates:
             cutoff = lowest(count, 255, heard.allowed(rate))
             choice = Choice(spotter, cutoff, float(np.mean(said < cutoff)), count(cutoff) / heard.hours)
-            if choice.rate > rate:
-                continue  # not even its highest cutoff of the second stage serves
-            if rate not in best or choice.misses < best[rate].misses:
-                best[rate] = choice
+            if choice.rate <= rate:  # else not even the highest cutoff of the second stage serves
+                found[rate] = choice
+        misses = sum(found[rate].misses if rate in found else 1.0 for rate in rates)
+        if (standing := (options.rate not in found, misses)) < least:
+            best, least = found, standing
         progress(done + 1, len(candidates), "cutoffs of both stages")
     return best
 
