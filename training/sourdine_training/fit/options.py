@@ -14,7 +14,7 @@ class VerifierOptions:
     decay: float = 1e-2
     average: float = 0.998
     int8_from: float = 0.8
-    cutoff: float = 0.1  # where the spotter fires for the verifier's training
+    cutoff: float = 0.01  # where the spotter fires for the verifier's training: lower, and there is more to learn from
     jitter: tuple[int, int] = (-6, 15)  # frames around the moment of firing
     positives: float = 0.4
     easy: float = 0.1  # share of any windows, fired or not
