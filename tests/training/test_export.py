@@ -386,6 +386,16 @@ def test_both_stages_together_keep_the_rate_and_miss_less(loud):
         assert count == round(choice.rate * found.hours) <= rate * found.hours
 
 
+def test_whether_a_second_stage_helps_is_decided_by_all_rates():
+    alone = {0.5: Choice(125, -1, 0.33, 0.25), 1.0: Choice(110, -1, 0.30, 0.75), 2.0: Choice(82, -1, 0.25, 1.5)}
+    both = {0.5: Choice(55, 166, 0.334, 0.25), 1.0: Choice(55, 158, 0.20, 0.75), 2.0: Choice(55, 61, 0.12, 1.75)}
+    cutoffs = Cutoffs(3, alone[0.5], both[0.5], 4.0, 900, 5, alone, both)
+    assert cutoffs.helps
+    assert not replace(cutoffs, both_table=alone, alone_table=both).helps
+    assert replace(cutoffs, alone_table={}).helps  # no cutoff of the spotter alone serves
+    assert not replace(cutoffs, both=None, both_table={}).helps
+
+
 def test_a_rate_that_no_cutoff_serves_is_not_in_the_table(loud):
     heard = pool(5, 1)
     for stream in heard.streams:

@@ -129,8 +129,7 @@ def _model(material: Material, trained: Made, folder: Path, tell: Progress) -> M
     kept = cutoffs.alone.rate <= recipe.export.rate
     if not kept:
         warnings.append(f"no cutoff keeps the spotter down to {recipe.export.rate:g} false accepts an hour")
-    helps = cutoffs.both is not None and (not kept or cutoffs.both.misses <= cutoffs.alone.misses)
-    second = files[1] if helps else None
+    second = files[1] if cutoffs.helps else None
     if not second:
         warnings.append("the second stage does not help, and is left out")
     about = {"author": recipe.author, "languages": [recipe.language]}

@@ -59,6 +59,15 @@ class Cutoffs:
     alone_table: dict[float, Choice] = field(default_factory=dict)
     both_table: dict[float, Choice] = field(default_factory=dict)
 
+    @property
+    def helps(self) -> bool:
+        """Whether the second stage keeps the wanted rate and misses no more, over all rates of the tables: at a single
+        low one two or three false accepts would decide. A rate that only the two together serve counts for them."""
+        if self.both is None:
+            return False
+        alone = [self.alone_table[rate].misses if rate in self.alone_table else 1.0 for rate in self.both_table]
+        return sum(choice.misses for choice in self.both_table.values()) <= sum(alone)
+
 
 def calibrate(
     spotter: bytes,
